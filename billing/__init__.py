@@ -1,0 +1,1 @@
+"""Billing: pure rules and services over the books: ledger, wallets, settlement."""

@@ -1,0 +1,1 @@
+"""What runs Stratometer's surroundings: deployment files and the servers that tests start."""

@@ -1,0 +1,1 @@
+"""The stream: metering core, Faust agents, embedded runner, rate and settle jobs."""

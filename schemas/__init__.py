@@ -1,0 +1,1 @@
+"""Contracts: what travels between parts, and nothing that does I/O."""

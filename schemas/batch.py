@@ -1,0 +1,165 @@
+"""The sample batch: one collector poll as one Arrow IPC stream, one record batch, compressed with LZ4.
+
+Row columns are `SCHEMA`; what is the same for the whole batch stands in the schema's metadata (`BatchMeta`). The same
+bytes travel on Kafka, lie in the spool and are posted to the API.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+import pyarrow as pa
+
+from schemas.errors import BadBatch
+
+SCHEMA_VERSION: Final = 1
+CONTENT_TYPE: Final = "application/vnd.apache.arrow.stream"
+HEADER_CONTENT_TYPE: Final = "content-type"
+HEADER_SCHEMA_VERSION: Final = "schema-version"
+BATCH_BYTES_MAX: Final = 8 * 1024 * 1024
+BATCH_ROWS_MAX: Final = 1_000_000
+
+_TEXT = pa.dictionary(pa.int32(), pa.utf8())
+
+SCHEMA: Final = pa.schema(
+    [
+        pa.field("resource", _TEXT, nullable=False),  # kind/native uuid, unique within the site
+        pa.field("meter", _TEXT, nullable=False),  # key in the meter registry
+        pa.field("cell_start", pa.int64(), nullable=False),  # seconds since 1970, aligned to the meter's grid
+        pa.field("cell_seconds", pa.int32(), nullable=False),  # the meter's grid; 1 for an event
+        pa.field("quantity", pa.int64(), nullable=False),  # base units used within the cell
+        pa.field("covered_seconds", pa.int32(), nullable=False),  # how much of the cell is known
+        pa.field("tenant", _TEXT, nullable=False),  # owner as the platform names it; "" when it names none
+        pa.field("attributes", _TEXT, nullable=False),  # canonical JSON object of text values
+        pa.field("revision", pa.int32(), nullable=False),  # higher replaces lower at equal coverage
+        pa.field("event_source", _TEXT, nullable=True),  # CloudEvents source, null for a cell sample
+        pa.field("event_id", pa.utf8(), nullable=True),  # CloudEvents id, null for a cell sample
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchMeta:
+    """What holds for every row of a batch.
+
+    Attributes:
+        site: the metered platform installation.
+        collector: who collected; with `sequence` it names the batch for ever.
+        sequence: position in the collector's spool, from 1, without holes.
+        collected_at: microseconds since 1970, by the collector's clock; information only, never identity.
+        replay_of: origin of the dead letter that this batch repeats, or "".
+    """
+
+    site: str
+    collector: str
+    sequence: int
+    collected_at: int
+    replay_of: str = ""
+
+
+def canonical_attributes(attributes: Mapping[str, str]) -> str:
+    """Return the one JSON text of an attribute set: keys sorted, no spaces."""
+    return orjson.dumps(dict(attributes), option=orjson.OPT_SORT_KEYS).decode()
+
+
+def table_of(columns: Mapping[str, Sequence[object] | pa.Array]) -> pa.RecordBatch:
+    """Return a record batch in the contract's schema from plain columns; absent ones take their neutral value.
+
+    `resource`, `meter`, `cell_start`, `cell_seconds` and `quantity` are required; `covered_seconds` defaults to the
+    whole cell, `revision` to 0, `tenant` to "", `attributes` to {}.
+    """
+    rows = len(columns["resource"])
+    neutral: dict[str, Sequence[object] | pa.Array] = {
+        "covered_seconds": columns["cell_seconds"],
+        "tenant": pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array([""])),
+        "attributes": pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array(["{}"])),
+        "revision": pa.array([0] * rows, pa.int32()),
+        "event_source": pa.nulls(rows, _TEXT),
+        "event_id": pa.nulls(rows, pa.utf8()),
+    }
+    chosen = {**neutral, **columns}
+    return pa.record_batch([_column(chosen[f.name], f.type) for f in SCHEMA], schema=SCHEMA)
+
+
+def _column(values: Sequence[object] | pa.Array, kind: pa.DataType) -> pa.Array:
+    array = values if isinstance(values, pa.Array) else pa.array(values)
+    if array.type == kind:
+        return array
+    if pa.types.is_dictionary(kind) and not pa.types.is_dictionary(array.type):
+        return array.cast(pa.utf8()).dictionary_encode()
+    return array.cast(kind)
+
+
+def encode(rows: pa.RecordBatch, meta: BatchMeta) -> bytes:
+    """Return the bytes of one batch."""
+    metadata = {
+        "schema_version": str(SCHEMA_VERSION),
+        "site": meta.site,
+        "collector": meta.collector,
+        "sequence": str(meta.sequence),
+        "collected_at": str(meta.collected_at),
+        "replay_of": meta.replay_of,
+    }
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    schema = SCHEMA.with_metadata(metadata)
+    with pa.ipc.new_stream(sink, schema, options=options) as writer:
+        writer.write_batch(rows.replace_schema_metadata(metadata))
+    return sink.getvalue().to_pybytes()
+
+
+def decode(payload: bytes) -> tuple[pa.RecordBatch, BatchMeta]:
+    """Return the rows and the metadata of one batch; rows are structurally sound, their values are not yet checked.
+
+    Raises:
+        BadBatch: not Arrow, truncated, another schema version, missing or mistyped columns, too large.
+    """
+    if len(payload) > BATCH_BYTES_MAX:
+        raise BadBatch("too_large", f"{len(payload)} bytes; a batch holds at most {BATCH_BYTES_MAX}: split the poll")
+    try:
+        with pa.ipc.open_stream(payload) as reader:
+            schema, batches = reader.schema, [batch for batch in reader if batch.num_rows]
+            meta = _meta_of(schema)
+            _check_schema(schema)
+            rows = batches[0] if len(batches) == 1 else _combined(batches, schema)
+        if rows.num_rows > BATCH_ROWS_MAX:
+            raise BadBatch("too_large", f"{rows.num_rows} rows; a batch holds at most {BATCH_ROWS_MAX}: split the poll")
+        rows.validate(full=True)
+    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
+        raise BadBatch("bad_arrow", f"not a readable Arrow IPC stream: {error}") from error
+    return rows, meta
+
+
+def _combined(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
+    table = pa.Table.from_batches(batches, schema).unify_dictionaries().combine_chunks()
+    return table.to_batches()[0] if table.num_rows else schema.empty_table().to_batches(max_chunksize=1)[0]
+
+
+def _meta_of(schema: pa.Schema) -> BatchMeta:
+    metadata = {k.decode(): v.decode() for k, v in (schema.metadata or {}).items()}
+    version = metadata.get("schema_version", "none")
+    if version != str(SCHEMA_VERSION):
+        raise BadBatch("wrong_version", f"schema version {version}; this reader understands {SCHEMA_VERSION}")
+    missing = [k for k in ("site", "collector", "sequence", "collected_at") if not metadata.get(k)]
+    if missing:
+        raise BadBatch("no_metadata", f"schema metadata lacks {', '.join(missing)}")
+    try:
+        sequence, collected_at = int(metadata["sequence"]), int(metadata["collected_at"])
+    except ValueError as error:
+        raise BadBatch("no_metadata", f"sequence and collected_at must be integers: {error}") from error
+    return BatchMeta(metadata["site"], metadata["collector"], sequence, collected_at, metadata.get("replay_of", ""))
+
+
+def _check_schema(schema: pa.Schema) -> None:
+    problems = []
+    for expected in SCHEMA:
+        position = schema.get_field_index(expected.name)
+        if position < 0:
+            problems.append(f"column {expected.name} is missing")
+        elif schema.field(position).type != expected.type:
+            problems.append(f"column {expected.name} is {schema.field(position).type}, expected {expected.type}")
+    extra = sorted(set(schema.names) - set(SCHEMA.names))
+    problems += [f"column {name} is unknown" for name in extra]
+    if problems:
+        raise BadBatch("bad_schema", "; ".join(problems))

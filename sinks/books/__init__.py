@@ -1,0 +1,1 @@
+"""The books: accounts, mapping rules, price lists, ledger and keys in SQL (SQLite or PostgreSQL)."""
