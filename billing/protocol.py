@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from schemas.period import FOREVER
 
 Cycle = Literal["hourly", "daily", "monthly", "yearly"]
 Role = Literal["admin", "product", "finance", "reader", "tenant", "ingest"]
 CYCLES: tuple[Cycle, ...] = ("hourly", "daily", "monthly", "yearly")
+TRANSFERS_PAGE_MAX: Final = 10_000
+"""Most transfers of one page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,7 @@ class Settlement:
         live_micros: what the live rating had shown (drift = total − live).
         lines: how many rated lines.
         digest: hash of the rated lines.
-        transfer_id: the ledger transfer, or "" when the difference is zero.
+        transfer_id: the ledger transfer, or "" when no product's total differs.
     """
 
     account: str
@@ -209,16 +211,23 @@ class Books(Protocol):
 
     # ledger
     def post(self, transfer: Transfer, now: int) -> bool:
-        """Post a transfer; False when the same one stands already. Raises Conflict when its body differs."""
+        """Post a transfer; False when the same one stands already.
+
+        Raises Conflict when its body differs or the account is unknown, Invariant when its entries are unsound.
+        """
 
     def settle(self, settlement: Settlement, transfer: Transfer | None, now: int) -> bool:
         """Record a settlement and post its transfer in one transaction; False when both stand already.
 
-        Raises Conflict when a settlement of that account, cycle and number has another body.
+        Raises Conflict when a settlement of that account, cycle and number has another body, when another job was
+        faster (read again and compute anew), or when the cycle overlaps another one settled for the account.
         """
 
     def settlements(self, account: str | None = None, cycle_start: int | None = None) -> Sequence[Settlement]:
         """Return settlements by account, cycle start, number."""
+
+    def posted(self, account: str, cycle_start: int) -> Mapping[str, int]:
+        """Return the sum of entries by ledger account over the settlements of a cycle, in micro-units."""
 
     def balance(self, ledger_account: str, currency: str) -> int:
         """Return the sum of entries in micro-units."""
@@ -229,7 +238,15 @@ class Books(Protocol):
     def transfers(
         self, accounts: Sequence[str] | None, after: int = 0, limit: int = 100, as_of: int | None = None
     ) -> Sequence[PostedTransfer]:
-        """Return transfers of the accounts (None: all) with sequence > after, in journal order."""
+        """Return transfers of the accounts (None: all) with sequence > after, in journal order.
+
+        A sequence becomes visible only after every lower one, so a reader that goes on from the last one it saw misses
+        nothing. `as_of` counts what was posted before it, microseconds. Raises ValueError unless
+        1 <= limit <= TRANSFERS_PAGE_MAX.
+        """
+
+    def transfer(self, transfer: str) -> PostedTransfer | None:
+        """Return a transfer by its id."""
 
     # keys
     def put_api_key(self, key: ApiKey) -> None:

@@ -20,6 +20,7 @@ HEADER_SCHEMA_VERSION: Final = "schema-version"
 BATCH_BYTES_MAX: Final = 8 * 1024 * 1024
 BATCH_ROWS_MAX: Final = 1_000_000
 
+_READ_OPTIONS = pa.ipc.IpcReadOptions(use_threads=False)  # a pool costs more than it saves on batches this small
 _TEXT = pa.dictionary(pa.int32(), pa.utf8())
 
 SCHEMA: Final = pa.schema(
@@ -118,7 +119,7 @@ def decode(payload: bytes) -> tuple[pa.RecordBatch, BatchMeta]:
     if len(payload) > BATCH_BYTES_MAX:
         raise BadBatch("too_large", f"{len(payload)} bytes; a batch holds at most {BATCH_BYTES_MAX}: split the poll")
     try:
-        with pa.ipc.open_stream(payload) as reader:
+        with pa.ipc.open_stream(payload, options=_READ_OPTIONS) as reader:
             schema, batches = reader.schema, [batch for batch in reader if batch.num_rows]
             meta = _meta_of(schema)
             _check_schema(schema)

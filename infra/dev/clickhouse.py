@@ -128,6 +128,10 @@ class ClickHouseServer(Server):
         self._execute(f"CREATE DATABASE IF NOT EXISTS `{database}`")
         return self.database_url(database)
 
+    def exports(self, database: str) -> dict[str, str]:
+        """Point the product's warehouse at this server."""
+        return {"STRATOMETER_WAREHOUSE__URL": self.create_database(database)}
+
     def prepare(self) -> Launch:
         """Write config.xml and users.xml."""
         found = fetch()

@@ -19,7 +19,7 @@ def unpack_package(package: str, folder: Path) -> None:
         ServerNotAvailableError: this is no Debian, or its archive lacks the package or cannot be reached.
     """
     if any(shutil.which(tool) is None for tool in ("apt-get", "apt-cache", "dpkg", "dpkg-query")):
-        raise ServerNotAvailableError(f"no `{package}` on PATH, and only Debian's archive offers one: this is no Debian")
+        raise ServerNotAvailableError(f"no `{package}` on PATH, and none to fetch: this is no Debian")
     options: list[str] = []
     if not _is_known(package, options):
         options = _own_package_lists()

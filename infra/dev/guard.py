@@ -1,12 +1,12 @@
 """Becomes a server process that cannot outlive its parent. Run as a script, with nothing but the standard library.
 
-Usage: `python -I -S guard.py PARENT_PID USER COMMAND...` with PARENT_PID 0 for a server that shall outlive its parent, and
-USER `-` to stay who we are.
+Usage: `python -I -S guard.py PARENT_PID USER COMMAND...` with PARENT_PID 0 for a server that shall outlive its parent,
+and USER `-` to stay who we are.
 
-The process itself execs COMMAND, so its pid is the server's and its parent can wait for it. Before, it leaves a detached
-watcher that sleeps on two pidfds and kills the server's process group when the parent ends, however that happens. Why not
-PR_SET_PDEATHSIG: it fires when the parent's *thread* ends (a chaos test may restart a server from a worker thread), it is
-cleared by a change of user, and it needs code between fork and exec of a threaded parent.
+The process itself execs COMMAND, so its pid is the server's and its parent can wait for it. Before, it leaves a
+detached watcher that sleeps on two pidfds and kills the server's process group when the parent ends, however that
+happens. Why not PR_SET_PDEATHSIG: it fires when the parent's *thread* ends (a chaos test may restart a server from a
+worker thread), it is cleared by a change of user, and it needs code between fork and exec of a threaded parent.
 """
 
 from __future__ import annotations

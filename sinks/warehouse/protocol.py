@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from rating.tables import LINE_SCHEMA as LINE_SCHEMA
+from rating.tables import USAGE_SCHEMA as USAGE_SCHEMA
 from schemas.claim import Claim
 from schemas.period import Period
 
@@ -97,7 +99,7 @@ class UsageRequest:
 
     Attributes:
         claims: whose samples; None for all (analyst, reconciliation).
-        edges: ascending instants, seconds; n + 1 edges make n half-open segments; a cell is in the segment of its start.
+        edges: ascending instants, seconds; n + 1 edges make n half-open segments; a cell is in that of its start.
         cutoff: only rows stored before it.
         group: what to keep apart beside segment and meter.
         meters: keys of the meters wanted; None for all.
@@ -108,41 +110,6 @@ class UsageRequest:
     cutoff: int = NOW
     group: frozenset[Group] = frozenset({"resource", "attributes"})
     meters: Sequence[int] | None = None
-
-
-USAGE_SCHEMA: Final = pa.schema(
-    {
-        "segment_start": pa.int64(),
-        "tenant_id": pa.uint64(),  # 0 unless grouped by tenant
-        "resource_id": pa.uint64(),  # 0 unless grouped by resource
-        "meter_id": pa.uint32(),
-        "attributes_id": pa.uint64(),  # 0 unless grouped by attributes
-        "quantity": pa.int64(),
-        "covered_seconds": pa.int64(),
-        "samples": pa.uint64(),
-        "digest": pa.uint64(),  # xor over the samples of a hash of (cell start, quantity, covered, resource, meter)
-    }
-)
-"""Usage rows, ordered by all key columns in this order."""
-
-LINE_SCHEMA: Final = pa.schema(
-    {
-        "window_start": pa.int64(),
-        "window_end": pa.int64(),
-        "segment_start": pa.int64(),
-        "segment_end": pa.int64(),
-        "resource_id": pa.uint64(),
-        "meter_id": pa.uint32(),
-        "attributes_id": pa.uint64(),
-        "price_id": pa.uint64(),  # 0: unpriced
-        "quantity": pa.int64(),
-        "covered_seconds": pa.int64(),
-        "amount_micros": pa.int64(),
-        "usage_digest": pa.uint64(),
-        "digest": pa.uint64(),  # hash of every input of this line, the price included
-    }
-)
-"""Rated lines, ordered by window, segment, resource, meter, attributes."""
 
 
 @dataclass(frozen=True, slots=True)

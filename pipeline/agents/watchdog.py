@@ -1,0 +1,53 @@
+"""The watchdog: a worker that has lag and makes nothing durable, or whose event loop stands still, exits.
+
+Whoever started it starts it again; a fresh process has lost nothing, because nothing was acknowledged.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pipeline.agents.wrapper import die
+
+BEAT_SECONDS = 2.0
+
+
+@dataclass
+class Pulse:
+    """What the worker tells its watchdog; times are monotonic seconds.
+
+    Attributes:
+        beat_at: the event loop ran.
+        durable_at: something became durable, or there was nothing to do.
+        lag: messages waiting, as last seen.
+    """
+
+    beat_at: float = field(default_factory=time.monotonic)
+    durable_at: float = field(default_factory=time.monotonic)
+    lag: int = 0
+
+
+def verdict(pulse: Pulse, now: float, patience_seconds: float) -> str | None:
+    """Return why the worker has to exit, or None."""
+    if now - pulse.beat_at > patience_seconds:
+        return f"the event loop stood still for {now - pulse.beat_at:.0f} s"
+    if pulse.lag > 0 and now - pulse.durable_at > patience_seconds:
+        return f"{pulse.lag} messages wait and nothing became durable for {now - pulse.durable_at:.0f} s"
+    return None
+
+
+def start(pulse: Pulse, patience_seconds: float, act: Callable[[str], object] = die) -> threading.Thread:
+    """Watch in a daemon thread until the process ends."""
+
+    def watch() -> None:
+        while True:
+            time.sleep(BEAT_SECONDS)
+            reason = verdict(pulse, time.monotonic(), patience_seconds)
+            if reason:
+                act(f"watchdog: {reason}")
+                return
+
+    thread = threading.Thread(target=watch, name="watchdog", daemon=True)
+    thread.start()
+    return thread

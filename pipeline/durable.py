@@ -1,0 +1,113 @@
+"""The durable write: decode, dead letters, warehouse, then the trigger; only after it may a message be acknowledged.
+
+This is the one place where both shells (Faust and the embedded runner) hand over samples. It retries what is
+transient for ever, with back-off, and never half-acknowledges: when it returns, everything is durable.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from pipeline.dead_letters import DeadLetters
+from pipeline.message import Message
+from pipeline.metering import Metered, Seen, meter
+from schemas.errors import Transient
+from schemas.meters import Registry
+from schemas.period import Clock, Period
+from sinks.warehouse.protocol import Warehouse
+
+log = structlog.get_logger(__name__)
+
+BACKOFF_SECONDS_FIRST = 0.1
+BACKOFF_SECONDS_MAX = 10.0
+
+
+class Stopped(Exception):
+    """The process was asked to stop before the write succeeded; nothing was acknowledged."""
+
+
+@dataclass
+class Progress:
+    """Counters of this process, for metrics and for the watchdog."""
+
+    messages: int = 0
+    samples: int = 0
+    dead: Counter[str] = field(default_factory=Counter)
+    retries: int = 0
+    durable_at: float = 0.0
+
+
+class DurableWriter:
+    """Makes messages durable. One thread at a time."""
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        dead_letters: DeadLetters,
+        registry: Registry,
+        clock: Clock,
+        touch: Callable[[Mapping[int, Period]], None],
+    ) -> None:
+        """Keep the collaborators.
+
+        Args:
+            warehouse: where samples go.
+            dead_letters: where refused rows go.
+            registry: meters known.
+            clock: microseconds since 1970.
+            touch: told which tenants' cells have new rows; durable or not, a sweep finds what it misses.
+        """
+        self._warehouse, self._dead, self._registry, self._clock, self._touch = (
+            warehouse,
+            dead_letters,
+            registry,
+            clock,
+            touch,
+        )
+        self._seen = Seen()
+        self._stop = threading.Event()
+        self.progress = Progress(durable_at=clock() / 1e6)
+
+    def stop(self) -> None:
+        """Make a write that is being retried give up with Stopped."""
+        self._stop.set()
+
+    def write(self, messages: Sequence[Message]) -> Metered:
+        """Make messages durable and return what they held; blocks while the warehouse is away.
+
+        Raises:
+            Stopped: `stop` was called before it succeeded.
+        """
+        metered = meter(messages, self._registry, self._clock(), self._seen)
+        if metered.dead:
+            self._until_done("dead letters", lambda: self._dead.put(metered.dead))
+        self._until_done("warehouse", lambda: self._warehouse.write(metered.block, self._clock()))
+        self._seen.remember(metered.block.names)
+        if metered.touched:
+            self._until_done("trigger", lambda: self._touch(metered.touched))
+        self._count(len(messages), metered)
+        return metered
+
+    def _count(self, messages: int, metered: Metered) -> None:
+        progress = self.progress
+        progress.messages += messages
+        progress.samples += len(metered.block.samples["rank"])
+        progress.durable_at = self._clock() / 1e6
+        for letter in metered.dead:
+            progress.dead[letter.reason] += letter.rows
+            log.warning("dead letter", key=letter.key, reason=letter.reason, detail=letter.detail, rows=letter.rows)
+
+    def _until_done(self, what: str, action: Callable[[], None]) -> None:
+        pause = BACKOFF_SECONDS_FIRST
+        while True:
+            try:
+                return action()
+            except Transient as error:
+                self.progress.retries += 1
+                log.warning("write failed, trying again", what=what, error=str(error), pause_seconds=round(pause, 2))
+            if self._stop.wait(pause):
+                raise Stopped(what)
+            pause = min(pause * 2, BACKOFF_SECONDS_MAX)
