@@ -119,8 +119,10 @@ def _chains(settlements: Sequence[Settlement]) -> Iterator[Discrepancy]:
                 detail = f"posted {posted} so far, total is {settlement.total_micros} micro-units"
                 yield Discrepancy("wrong_total", 10, _name(settlement), detail)
         first = chain[0]
-        if last and last.account == account and Period(last.cycle_start, last.cycle_end).overlaps(
-            Period(first.cycle_start, first.cycle_end)
+        if (
+            last
+            and last.account == account
+            and Period(last.cycle_start, last.cycle_end).overlaps(Period(first.cycle_start, first.cycle_end))
         ):
             yield Discrepancy("overlap", 12, _name(first), f"overlaps the cycle of {_name(last)}")
         last = first

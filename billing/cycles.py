@@ -28,8 +28,10 @@ def cycles_due(start: int, end: int, cycle: Cycle, zone: str, settled: Iterable[
     nothing is charged twice: an account that moves from daily to monthly in mid-month gets one shorter first month.
 
     Args:
-        start, end: seconds since 1970, half-open; cycles that overlap it are returned, sorted.
-        cycle, zone: the account's present ones.
+        start: seconds since 1970; cycles that overlap [start, end) are returned, sorted.
+        end: seconds since 1970.
+        cycle: the account's present one.
+        zone: the account's present one.
         settled: the cycles that have settlements, no two overlapping; any order, repeats allowed.
     """
     asked = Period(start, end)

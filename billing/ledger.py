@@ -119,7 +119,9 @@ def settlement_transfer(
     return transfer
 
 
-def grant(account: str, amount: Money, key: str, effective_at: int, details: Mapping[str, str] | None = None) -> Transfer:
+def grant(
+    account: str, amount: Money, key: str, effective_at: int, details: Mapping[str, str] | None = None
+) -> Transfer:
     """Return the transfer that grants units to a wallet.
 
     Args:

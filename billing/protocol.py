@@ -149,6 +149,19 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
+class SettledCycle:
+    """What stands in the books for one account and cycle, read as of one moment.
+
+    Attributes:
+        settlements: by number.
+        posted: ledger account → Σ entries of their transfers, micro-units.
+    """
+
+    settlements: tuple[Settlement, ...] = ()
+    posted: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class ApiKey:
     """A key to the API; only the SHA-256 of its secret is kept.
 
@@ -226,8 +239,8 @@ class Books(Protocol):
     def settlements(self, account: str | None = None, cycle_start: int | None = None) -> Sequence[Settlement]:
         """Return settlements by account, cycle start, number."""
 
-    def posted(self, account: str, cycle_start: int) -> Mapping[str, int]:
-        """Return the sum of entries by ledger account over the settlements of a cycle, in micro-units."""
+    def settled_cycle(self, account: str, cycle_start: int) -> SettledCycle:
+        """Return the settlements of a cycle and what they posted, consistent with each other: what settling reads."""
 
     def balance(self, ledger_account: str, currency: str) -> int:
         """Return the sum of entries in micro-units."""
@@ -247,6 +260,13 @@ class Books(Protocol):
 
     def transfer(self, transfer: str) -> PostedTransfer | None:
         """Return a transfer by its id."""
+
+    # how far jobs have come
+    def cursor(self, job: str) -> int:
+        """Return how far a job has come, as it said itself; 0 before it ever did."""
+
+    def advance(self, job: str, to: int) -> None:
+        """Remember how far a job has come; never moves back, so that of two runs at once the farther one counts."""
 
     # keys
     def put_api_key(self, key: ApiKey) -> None:

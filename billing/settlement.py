@@ -11,7 +11,7 @@ from typing import Final
 
 from billing.cycles import cycle_of
 from billing.ledger import product_of, settlement_transfer, wallet, wallet_micros
-from billing.protocol import Account, Settlement, Transfer
+from billing.protocol import Account, SettledCycle, Settlement, Transfer
 from schemas.errors import Conflict, Invariant
 from schemas.period import Period, iso
 
@@ -49,8 +49,7 @@ class Rated:
 def next_settlement(
     account: Account,
     cycle: Period,
-    previous: Sequence[Settlement],
-    posted: Mapping[str, int],
+    standing: SettledCycle,
     rated: Rated,
     now: int,
 ) -> tuple[Settlement, Transfer | None] | None:
@@ -63,8 +62,7 @@ def next_settlement(
     Args:
         account: who pays; its cycle and zone say which period is open.
         cycle: the period to settle.
-        previous: `Books.settlements(account, cycle.start)`.
-        posted: `Books.posted(account, cycle.start)`: ledger account → micro-units posted for this cycle so far.
+        standing: `Books.settled_cycle(account.id, cycle.start)`: what was settled and posted so far.
         rated: what the cycle costs as of the cut-off.
         now: seconds since 1970.
 
@@ -75,13 +73,13 @@ def next_settlement(
         Conflict: the cycle was settled with another end or in another currency.
         Invariant: what was posted does not add up to the last total.
     """
-    last = _checked_last(account.id, cycle, previous, posted, rated)
-    posted_products = {name: micros for key, micros in posted.items() if (name := product_of(key)) is not None}
+    last = _checked_last(account.id, cycle, standing, rated)
+    posted_products = {name: micros for key, micros in standing.posted.items() if (name := product_of(key)) is not None}
     products = posted_products.keys() | rated.micros_by_product.keys()
     differences = {name: rated.micros_by_product.get(name, 0) - posted_products.get(name, 0) for name in products}
     if last is not None and not any(differences.values()) and rated.digest == last.digest:
         return None
-    number = len(previous)
+    number = len(standing.settlements)
     effective_at = cycle.end
     if number:
         effective_at = max(cycle.end, cycle_of(now, account.cycle, account.timezone).start)
@@ -101,7 +99,7 @@ def next_settlement(
         digest=rated.digest,
         transfer_id=transfer.id if transfer else "",
     )
-    check_telescope([*previous, settlement])
+    check_telescope([*standing.settlements, settlement])
     check_settlement(settlement, transfer)
     return settlement, transfer
 
@@ -144,14 +142,15 @@ def drift_micros(settlement: Settlement) -> int:
     return settlement.total_micros - settlement.live_micros
 
 
-def _checked_last(
-    account: str, cycle: Period, previous: Sequence[Settlement], posted: Mapping[str, int], rated: Rated
-) -> Settlement | None:
+def _checked_last(account: str, cycle: Period, standing: SettledCycle, rated: Rated) -> Settlement | None:
+    previous, posted = standing.settlements, standing.posted
     check_telescope(previous)
     last = previous[-1] if previous else None
     total = last.total_micros if last else 0
     if sum(posted.values()) or posted.get(wallet(account), 0) != -total:
-        raise Invariant(f"{account}, cycle from {iso(cycle.start)}: entries posted do not add up to {total} micro-units")
+        raise Invariant(
+            f"{account}, cycle from {iso(cycle.start)}: entries posted do not add up to {total} micro-units"
+        )
     for settlement in previous:
         if (settlement.account, settlement.cycle_start) != (account, cycle.start):
             raise Invariant(f"{_name(settlement)} is not of {account}, cycle from {iso(cycle.start)}")

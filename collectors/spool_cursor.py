@@ -7,7 +7,7 @@ from typing import Final
 import orjson
 
 from collectors.spool_segment import write_durably
-from schemas.errors import Invariant, Misconfigured
+from schemas.errors import Invariant, Misconfigured, Transient
 
 FOLDER: Final = "cursors"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
@@ -40,10 +40,13 @@ def load(directory: Path, name: str) -> int | None:
 
 
 def store(directory: Path, name: str, acknowledged: int) -> None:
-    """Save a cursor durably."""
+    """Save a cursor durably; raises Transient when the disk does not take it."""
     path = cursor_path(directory, name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_durably(path, orjson.dumps({"acknowledged": acknowledged}))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_durably(path, orjson.dumps({"acknowledged": acknowledged}))
+    except OSError as error:
+        raise Transient(f"cannot save the cursor {path}: {error.strerror}; free some space") from error
 
 
 def remove(directory: Path, name: str) -> None:

@@ -1,6 +1,6 @@
 """The bytes of one spool record: a header with a check of its own, then JSON notes, then the payload.
 
-    magic 4 │ notes length 4 │ payload length 4 │ samples 4 │ sequence 8 │ xxh3-64 of notes and payload 8 │ xxh32 of the header 4
+    magic 4 │ notes length 4 │ payload length 4 │ samples 4 │ sequence 8 │ xxh3-64 of the body 8 │ xxh32 of the header 4
 
 All integers are little-endian. The header's own check tells a length that can be trusted from one that cannot: a
 damaged body costs one record, a damaged header costs a search for the next magic, and neither hides what follows.
@@ -114,6 +114,4 @@ def parse_header(data: bytes) -> Header | None:
 
 def body_holds(header: Header, body: bytes) -> bool:
     """Tell whether notes and payload are complete and undamaged."""
-    return (
-        len(body) == header.notes_bytes + header.payload_bytes and xxhash.xxh3_64_intdigest(body) == header.body_hash
-    )
+    return len(body) == header.notes_bytes + header.payload_bytes and xxhash.xxh3_64_intdigest(body) == header.body_hash

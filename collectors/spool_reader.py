@@ -7,7 +7,6 @@ power failure cannot take back what a reader has already passed on.
 import os
 from collections import deque
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -15,11 +14,12 @@ from typing import Final, Self
 import structlog
 
 from collectors import spool_cursor
-from collectors.clock import SECOND, wall
+from collectors.spool_head import Head
 from collectors.spool_lock import FileLock
 from collectors.spool_segment import Damage, Record, first_sequence_of, segments, walk
+from schemas.clock import system_clock
 from schemas.errors import Invariant
-from schemas.period import Clock
+from schemas.period import SECOND, Clock
 
 DAMAGE_KEPT_MAX: Final = 1000
 RECORDS_DEFAULT: Final = 256
@@ -37,7 +37,7 @@ class SpoolReader:
         corrupt: damage that was stepped over, newest last (at most `DAMAGE_KEPT_MAX`).
     """
 
-    def __init__(self, directory: Path, name: str, clock: Clock = wall) -> None:
+    def __init__(self, directory: Path, name: str, clock: Clock = system_clock) -> None:
         """Register the reader, or take it up where it stood.
 
         Raises:
@@ -59,6 +59,8 @@ class SpoolReader:
         self._position = stored
         self._segment: Path | None = None
         self._offset = 0
+        self._head = Head(directory)
+        self._listed: list[Path] = []
         self.corrupt: deque[Damage] = deque(maxlen=DAMAGE_KEPT_MAX)
 
     @property
@@ -110,7 +112,7 @@ class SpoolReader:
 
     def head(self) -> int:
         """Return the newest sequence in the spool (0 while it is empty)."""
-        return head_of(self.directory)
+        return self._head.sequence()
 
     def backlog(self) -> int:
         """Return how many records are not acknowledged yet."""
@@ -146,31 +148,44 @@ class SpoolReader:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:  # trimmed since the listing: every reader, this one too, had passed it
             return
-        synced = False
         try:
-            for found in walk(path, descriptor, self._offset):
-                if isinstance(found, Damage):
-                    self._report(found)
-                    self._offset = found.offset + found.length
-                    continue
-                if found.header.sequence > self._position:
-                    if not synced:
-                        os.fsync(descriptor)
-                        synced = True
-                    elif found.end > synced_size:
-                        os.fsync(descriptor)
-                    synced_size = os.fstat(descriptor).st_size if found.offset == self._offset else 0
-                    self._offset = found.end
-                    yield found.record
-                self._offset = found.end
             size = os.fstat(descriptor).st_size
+            if size > self._offset:
+                os.fsync(descriptor)
+                yield from self._synced(path, descriptor, size)
             if final and self._offset < size:
                 self._report(Damage(path.name, self._offset, size - self._offset, None))
                 self._offset = size
         finally:
             os.close(descriptor)
 
+    def _synced(self, path: Path, descriptor: int, size: int) -> Iterator[Record]:
+        """Yield the records that lie within the bytes that are on disk for sure; the rest comes with the next read."""
+        for found in walk(path, descriptor, self._offset):
+            if isinstance(found, Damage):
+                self._report(found)
+                self._offset = found.offset + found.length
+                continue
+            if found.end > size:
+                return
+            self._offset = found.end
+            if found.header.sequence > self._position:
+                yield found.record
+
     def _report(self, damage: Damage) -> None:
         if damage not in self.corrupt:
             self.corrupt.append(damage)
             _log.error("spool_damage", spool=str(self.directory), reader=self.name, damage=str(damage))
+
+
+def scan(directory: Path, from_sequence: int = 1) -> Iterator[Record]:
+    """Yield the records from a sequence on without a cursor; for looking at a spool. Damage is stepped over."""
+    from_sequence = max(1, from_sequence)
+    paths = segments(directory)
+    firsts = [first_sequence_of(path) for path in paths]
+    start = max((number for number, first in enumerate(firsts) if first <= from_sequence), default=0)
+    for path in paths[start:]:
+        with path.open("rb") as file:
+            for found in walk(path, file.fileno()):
+                if not isinstance(found, Damage) and found.header.sequence >= from_sequence:
+                    yield found.record

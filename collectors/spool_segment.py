@@ -161,7 +161,7 @@ def walk(path: Path, descriptor: int, offset: int = 0) -> Iterator[Found | Damag
     while True:
         found = read_at(descriptor, offset)
         if found is None:
-            start = _next_whole(descriptor, offset)
+            start = next_whole(descriptor, offset)
             if start is None:
                 return
             header = parse_header(os.pread(descriptor, HEADER_BYTES, offset))
@@ -172,7 +172,7 @@ def walk(path: Path, descriptor: int, offset: int = 0) -> Iterator[Found | Damag
         offset = found.end
 
 
-def _next_whole(descriptor: int, offset: int) -> int | None:
+def next_whole(descriptor: int, offset: int) -> int | None:
     """Return the offset of the first whole record after the one that should be at `offset`."""
     header = parse_header(os.pread(descriptor, HEADER_BYTES, offset))
     if header is not None and read_at(descriptor, offset + header.frame_bytes) is not None:

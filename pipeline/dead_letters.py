@@ -37,9 +37,9 @@ class DeadLetters(Protocol):
         """Record that a letter was replayed or dropped, durably."""
 
 
-def counts(letters: DeadLetters) -> Mapping[State, int]:
+def counts(letters: DeadLetters) -> Mapping[str, int]:
     """Return rows by state, for reconciliation."""
-    totals = dict.fromkeys(STATES, 0)
+    totals: dict[str, int] = dict.fromkeys(STATES, 0)
     for filed in letters.all():
         totals[filed.state] += filed.letter.rows
     return totals

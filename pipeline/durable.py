@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 import structlog
 
 from pipeline.dead_letters import DeadLetters
-from pipeline.message import Message
+from pipeline.descriptors import describe
+from pipeline.message import DeadLetter, Message
 from pipeline.metering import Metered, Seen, meter
-from schemas.errors import Transient
+from schemas.errors import Poison, Transient
 from schemas.meters import Registry
 from schemas.period import Clock, Period
+from schemas.resource import Descriptor
 from sinks.warehouse.protocol import Warehouse
 
 log = structlog.get_logger(__name__)
@@ -83,13 +85,25 @@ class DurableWriter:
         """
         metered = meter(messages, self._registry, self._clock(), self._seen)
         if metered.dead:
-            self._until_done("dead letters", lambda: self._dead.put(metered.dead))
-        self._until_done("warehouse", lambda: self._warehouse.write(metered.block, self._clock()))
+            self.until_done("dead letters", lambda: self._dead.put(metered.dead))
+        self.until_done("warehouse", lambda: self._warehouse.write(metered.block, self._clock()))
         self._seen.remember(metered.block.names)
         if metered.touched:
-            self._until_done("trigger", lambda: self._touch(metered.touched))
+            self.until_done("trigger", lambda: self._touch(metered.touched))
         self._count(len(messages), metered)
         return metered
+
+    def refuse(self, message: Message, error: Poison) -> None:
+        """Put a message that is no sample batch (a bad descriptor) to the dead letters."""
+        letter = DeadLetter(
+            f"message {message.origin}", message.origin, error.reason, error.detail, 0, message.payload, self._clock()
+        )
+        self.until_done("dead letters", lambda: self._dead.put([letter]))
+        self.progress.dead[error.reason] += 1
+
+    def describe(self, descriptors: Sequence[Descriptor]) -> None:
+        """Store the names of resources; blocks while the warehouse is away."""
+        self.until_done("names", lambda: describe(self._warehouse, descriptors))
 
     def _count(self, messages: int, metered: Metered) -> None:
         progress = self.progress
@@ -100,11 +114,13 @@ class DurableWriter:
             progress.dead[letter.reason] += letter.rows
             log.warning("dead letter", key=letter.key, reason=letter.reason, detail=letter.detail, rows=letter.rows)
 
-    def _until_done(self, what: str, action: Callable[[], None]) -> None:
+    def until_done(self, what: str, action: Callable[[], object]) -> None:
+        """Repeat an action that is safe to repeat until it succeeds, with back-off; raises Stopped."""
         pause = BACKOFF_SECONDS_FIRST
         while True:
             try:
-                return action()
+                action()
+                return
             except Transient as error:
                 self.progress.retries += 1
                 log.warning("write failed, trying again", what=what, error=str(error), pause_seconds=round(pause, 2))

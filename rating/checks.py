@@ -6,15 +6,12 @@ Problems stop a list from being used; warnings are allowed and may be meant. Eac
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 from rating.document import PriceDocument
 from rating.matching import PriceIndex, When, uncovered
+from rating.price import Price
 from schemas.meters import Registry
 from schemas.period import FOREVER, Period, iso
-
-if TYPE_CHECKING:  # the price list imports these checks
-    from rating.price_list import Price
 
 Series = dict[tuple[str, When], list[int]]
 
@@ -42,17 +39,17 @@ def against_registry(prices: Mapping[int, PriceDocument], registry: Registry) ->
     return problems
 
 
-def between(prices: Mapping[int, "Price"]) -> list[str]:
+def between(prices: Mapping[int, Price]) -> list[str]:
     """Return overlaps of one series and ambiguities between conditions of equal specificity."""
     return [*_overlaps(prices), *_ambiguities(prices)]
 
 
-def warnings(prices: Mapping[int, "Price"], registry: Registry) -> tuple[str, ...]:
+def warnings(prices: Mapping[int, Price], registry: Registry) -> tuple[str, ...]:
     """Return gaps in the validity of a series, and conditions on attributes that the meter does not declare."""
     return (*_gaps(prices), *_undeclared(prices, registry))
 
 
-def _series(prices: Mapping[int, "Price"]) -> Series:
+def _series(prices: Mapping[int, Price]) -> Series:
     """Return positions of the prices for the same usage, each series by start."""
     series: Series = {}
     for position, price in sorted(prices.items(), key=lambda item: (item[1].valid, item[0])):
@@ -60,7 +57,7 @@ def _series(prices: Mapping[int, "Price"]) -> Series:
     return series
 
 
-def _overlaps(prices: Mapping[int, "Price"]) -> Iterator[str]:
+def _overlaps(prices: Mapping[int, Price]) -> Iterator[str]:
     for (meter, when), positions in _series(prices).items():
         latest = positions[0]  # the one that reaches furthest so far
         for position in positions[1:]:
@@ -75,7 +72,7 @@ def _overlaps(prices: Mapping[int, "Price"]) -> Iterator[str]:
                 latest = position
 
 
-def _ambiguities(prices: Mapping[int, "Price"]) -> Iterator[str]:
+def _ambiguities(prices: Mapping[int, Price]) -> Iterator[str]:
     ordered = list(prices.items())
     index = PriceIndex([price for _, price in ordered])
     for one, other in _rivals(prices):
@@ -89,11 +86,12 @@ def _ambiguities(prices: Mapping[int, "Price"]) -> Iterator[str]:
         if left:
             yield (
                 f"prices[{other}] ({b.id}): as specific as prices[{one}] ({a.id}), and both match {a.meter}"
-                f"{_text(tuple(sorted(both.items())))} {_span(left[0])}; add a price for exactly that, or end one of them"
+                f"{_text(tuple(sorted(both.items())))} {_span(left[0])}; "
+                "add a price for exactly that, or end one of them"
             )
 
 
-def _rivals(prices: Mapping[int, "Price"]) -> Iterator[tuple[int, int]]:
+def _rivals(prices: Mapping[int, Price]) -> Iterator[tuple[int, int]]:
     """Yield pairs with equally many, yet different attribute names that agree on the names they share.
 
     Conditions over the same names are either equal (a series) or exclude each other, so these are all.
@@ -117,7 +115,7 @@ def _only(when: When, names: set[str]) -> When:
     return tuple(pair for pair in when if pair[0] in names)
 
 
-def _gaps(prices: Mapping[int, "Price"]) -> Iterator[str]:
+def _gaps(prices: Mapping[int, Price]) -> Iterator[str]:
     ordered = list(prices.values())
     index = PriceIndex(ordered)
     for (meter, when), positions in _series(prices).items():
@@ -129,7 +127,7 @@ def _gaps(prices: Mapping[int, "Price"]) -> Iterator[str]:
             yield f"{meter}{_text(when)} has no price {_span(gap)}: {unpriced}"
 
 
-def _undeclared(prices: Mapping[int, "Price"], registry: Registry) -> Iterator[str]:
+def _undeclared(prices: Mapping[int, Price], registry: Registry) -> Iterator[str]:
     for position, price in prices.items():
         declared = registry[price.meter].attributes
         for name, _ in price.when:

@@ -15,10 +15,11 @@ GRID_SECONDS: Final = 900
 PRICES_MAX: Final = 100_000
 AMOUNT_DIGITS_MAX: Final = 12
 """Digits allowed before and after the point of an amount."""
-_AMOUNT: Final = re.compile(r"\d+(\.\d+)?")
+_AMOUNT: Final = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+AttributeValue = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
 
 
 def _amount(value: object) -> object:
@@ -41,13 +42,13 @@ def _instant(value: object) -> object:
     if not isinstance(value, str):
         raise ValueError("is no instant; write it as 2026-01-01T00:00:00Z")
     second = parse_instant(value)
+    if not 0 <= second <= FOREVER:
+        raise ValueError(f"{value!r} lies outside 1970 to 2100")
     if second % GRID_SECONDS:
         raise ValueError(
             f"{value!r} is no multiple of {GRID_SECONDS} s (15 minutes), the largest cell in which usage is metered; "
             f"nearest: {iso(second - second % GRID_SECONDS)}"
         )
-    if not 0 <= second <= FOREVER:
-        raise ValueError(f"{value!r} lies outside 1970 to 2100")
     return second
 
 
@@ -89,7 +90,7 @@ class PriceDocument(_Document):
     meter: str
     amount: Annotated[str, BeforeValidator(_amount)]
     per: str
-    when: Mapping[Text, str] = Field(default_factory=dict)
+    when: Mapping[Text, AttributeValue] = Field(default_factory=dict)
     start: Instant = Field(alias="from")
     end: Instant | None = Field(default=None, alias="to")
 
@@ -148,7 +149,8 @@ def path_of(location: tuple[int | str, ...]) -> str:
 
 def _message(kind: str, message: str, location: tuple[int | str, ...]) -> str:
     if kind == "extra_forbidden":
-        model = {1: PriceListDocument, 2: RoundingDocument}.get(len(location), PriceDocument)
+        models: dict[int, type[BaseModel]] = {1: PriceListDocument, 2: RoundingDocument}
+        model = models.get(len(location), PriceDocument)
         known = [field.alias or name for name, field in model.model_fields.items()]
         return f"unknown key; known are {', '.join(known)}"
     if kind == "missing":

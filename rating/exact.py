@@ -161,10 +161,15 @@ def total(values: I64) -> int:
 def grouped_totals(values: I64, groups: npt.NDArray[np.integer], count: int) -> list[int]:
     """Return exact sums by group number (0 ≤ group < count); no row goes missing and nothing wraps.
 
-    Each value is split in halves of 32 bits whose sums stay far below 2^63; only the few sums are joined.
+    When the largest value times the number of rows fits 64 bits, so does every sum. Otherwise each value is split in
+    halves of 32 bits whose sums stay far below 2^63, and only the few sums are joined.
     """
     if len(values) != len(groups):
         raise Invariant("values and groups differ in length")
+    if len(values) and max(int(values.max()), -int(values.min())) * len(values) <= INT64_MAX:
+        direct = np.zeros(count, dtype=np.int64)
+        np.add.at(direct, groups, values)
+        return direct.tolist()
     sums = [0] * count
     for at in range(0, len(values), _SUM_ROWS):
         part, group = values[at : at + _SUM_ROWS], groups[at : at + _SUM_ROWS]

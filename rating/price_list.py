@@ -5,13 +5,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import gcd
 from typing import Final, Literal
 
 from rating import checks, text
 from rating.document import PriceDocument, PriceListDocument, validated
-from rating.exact import MICRO_DIGITS, Mode, Ratio
-from rating.matching import PriceIndex, When
+from rating.matching import PriceIndex
+from rating.price import Price as Price
+from rating.price import Rounding as Rounding
 from schemas.errors import Misconfigured
 from schemas.ids import key64, price_id
 from schemas.meters import Registry
@@ -19,69 +19,6 @@ from schemas.period import FOREVER, Period
 
 CANONICAL_FORMAT: Final = 1
 """Changes when the canonical form does; part of every digest."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rounding:
-    """The one rounding of a line.
-
-    Attributes:
-        mode: see `rating.exact.Mode`.
-        digits: decimal digits kept, 0 to 6.
-    """
-
-    mode: Mode = "half_even"
-    digits: int = MICRO_DIGITS
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """What one unit of a meter costs while the price is valid.
-
-    Attributes:
-        id: unique within the list.
-        product: what the tenant reads.
-        meter: key of the meter.
-        meter_id: its integer key.
-        amount: shortest decimal text.
-        unit: display unit the amount is for.
-        unit_size: base units in one such unit.
-        base: the meter's base unit, for people.
-        when: attribute conditions, sorted by name.
-        valid: half-open; ends at FOREVER when it has no end.
-    """
-
-    id: str
-    product: str
-    meter: str
-    meter_id: int
-    amount: str
-    unit: str
-    unit_size: int
-    base: str
-    when: When
-    valid: Period
-
-    def ratio(self, digits: int) -> Ratio:
-        """Return what one base unit costs, in steps of `digits` decimal digits, in lowest terms."""
-        whole, _, part = self.amount.partition(".")
-        numerator, denominator = int(whole + part) * 10**digits, 10 ** len(part) * self.unit_size
-        common = gcd(numerator, denominator)
-        return Ratio(numerator // common, denominator // common)
-
-    def canonical(self) -> dict[str, object]:
-        """Return everything that determines the price, as plain values."""
-        return {
-            "id": self.id,
-            "product": self.product,
-            "meter": self.meter,
-            "amount": self.amount,
-            "unit": self.unit,
-            "unit_size": self.unit_size,
-            "when": dict(self.when),
-            "from": self.valid.start,
-            "to": self.valid.end,
-        }
 
 
 @dataclass(frozen=True)
@@ -134,11 +71,21 @@ class PriceList:
     @cached_property
     def by_key(self) -> Mapping[int, Price]:
         """Prices by their warehouse key."""
-        return {self.key_of(price): price for price in self.prices}
+        return dict(zip(self.keys, self.prices, strict=True))
 
     def price_digest(self, price: Price) -> int:
         """Return 64 bits over all that turns a quantity into an amount: the price, its list and version, rounding."""
         return key64("price-digest", self._json({**self._head(), "version": self.version, "price": price.canonical()}))
+
+    @cached_property
+    def keys(self) -> tuple[int, ...]:
+        """Warehouse keys of the prices, in their order."""
+        return tuple(self.key_of(price) for price in self.prices)
+
+    @cached_property
+    def price_digests(self) -> tuple[int, ...]:
+        """Digests of the prices, in their order."""
+        return tuple(self.price_digest(price) for price in self.prices)
 
     @cached_property
     def unpriced_digest(self) -> int:
@@ -147,7 +94,7 @@ class PriceList:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the canonical content; names and versions of the books take no part."""
+        """SHA-256 of the canonical content, in hexadecimal; the books' version takes no part."""
         content = {**self._head(), "name": self.name, "prices": [price.canonical() for price in self.prices]}
         return hashlib.sha256(self._json(content).encode()).hexdigest()
 

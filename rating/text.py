@@ -7,11 +7,13 @@ are refused, because they hide what a list really says.
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Final
 
 import yaml
 
 TEXT_CHARACTERS_MAX: Final = 16 * 1024 * 1024
+NESTING_MAX: Final = 16
 _NUMBER: Final = re.compile(r"[-+]?(\d[\d_]*(\.\d*)?|\.\d+)([eE][-+]?\d+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _LOADER: Final = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -26,22 +28,24 @@ class Unquoted(str):
     __slots__ = ()
 
 
+class _TooDeep(Exception):
+    """Nested beyond NESTING_MAX."""
+
+
 def load(text: str) -> tuple[Value, list[str]]:
     """Return the document's value and every problem of its form; with problems the value may lack parts."""
     if len(text) > TEXT_CHARACTERS_MAX:
         return None, [f"the document has {len(text)} characters; at most {TEXT_CHARACTERS_MAX} are read"]
     problems: list[str] = []
     try:
-        if text.lstrip("\ufeff \t\r\n").startswith("{"):
-            return _json(text, problems), problems
-        root = yaml.compose(text, Loader=_LOADER)
-        return (None if root is None else _value(root, "", problems, set())), problems
+        read = _json if text.lstrip("\ufeff \t\r\n").startswith("{") else _yaml
+        return read(text, problems), problems
     except yaml.MarkedYAMLError as error:
         place = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         return None, [f"{place}not readable as YAML: {error.problem}"]
     except (yaml.YAMLError, json.JSONDecodeError) as error:
         return None, [f"not readable as YAML or JSON: {error}"]
-    except RecursionError:
+    except (_TooDeep, RecursionError):
         return None, ["not readable: nested too deeply"]
 
 
@@ -60,23 +64,41 @@ def _json(text: str, problems: list[str]) -> Value:
     )
 
 
-def _value(node: yaml.Node, path: str, problems: list[str], seen: set[int]) -> Value:
-    if id(node) in seen:
+def _yaml(text: str, problems: list[str]) -> Value:
+    # From events: libyaml's composer recurses without a bound, and a text of a hundred thousand brackets kills it.
+    events = yaml.parse(text, Loader=_LOADER)
+    starts = (event for event in events if isinstance(event, yaml.DocumentStartEvent))
+    values = [_value(next(events), events, "", problems, 0) for _ in starts]
+    if len(values) > 1:
+        problems.append("there are several YAML documents (---); write one")
+    return values[0] if values else None
+
+
+def _value(event: yaml.Event, events: Iterator[yaml.Event], path: str, problems: list[str], depth: int) -> Value:
+    """Return the value that begins with an event, taking its further events."""
+    if depth > NESTING_MAX:
+        raise _TooDeep
+    if isinstance(event, yaml.AliasEvent):
         problems.append(f"{path}: YAML aliases (*name) are not read; write the value out")
         return None
-    seen.add(id(node))
-    if isinstance(node, yaml.ScalarNode):
-        text = str(node.value)
-        if node.style is None:
-            return None if text in _NULLS else Unquoted(text) if _NUMBER.fullmatch(text) else text
-        return text
-    if isinstance(node, yaml.SequenceNode):
-        return [_value(item, f"{path}[{i}]", problems, seen) for i, item in enumerate(node.value)]
+    if isinstance(event, yaml.ScalarEvent):
+        return _scalar(str(event.value), plain=not event.style)
+    if isinstance(event, yaml.SequenceStartEvent):
+        items: list[Value] = []
+        while not isinstance(inner := next(events), yaml.SequenceEndEvent):
+            items.append(_value(inner, events, f"{path}[{len(items)}]", problems, depth + 1))
+        return items
     result: dict[str, Value] = {}
-    for key_node, value_node in node.value:
-        key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else ""
-        inner = f"{path}.{key}".lstrip(".")
+    while not isinstance(inner := next(events), yaml.MappingEndEvent):
+        key = str(_value(inner, events, path, problems, depth + 1))
+        place = f"{path}.{key}".lstrip(".")
         if key in result:
-            problems.append(f"{inner}: this key stands twice (line {key_node.start_mark.line + 1})")
-        result[key] = _value(value_node, inner, problems, seen)
+            problems.append(f"{place}: this key stands twice")
+        result[key] = _value(next(events), events, place, problems, depth + 1)
     return result
+
+
+def _scalar(text: str, *, plain: bool) -> Value:
+    if not plain:
+        return text
+    return None if text in _NULLS else Unquoted(text) if _NUMBER.fullmatch(text) else text

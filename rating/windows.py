@@ -1,11 +1,12 @@
 """Rating windows of a period, cut where prices change: the grid on which usage is asked for and lines are made.
 
 A **window** is what a price is evaluated over (an hour, day or month of the account's zone) and what is rated,
-settled and replaced as a whole. A **segment** is the part of a window in which no price changes; usage comes by segment.
+settled and replaced as a whole. A **segment** is a part of a window in which no price changes; usage comes by segment.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -58,7 +59,7 @@ def segments(windows: Sequence[Period], cuts: Sequence[int]) -> Segments:
     Raises:
         Invariant: windows that do not follow on each other.
     """
-    for before, after in zip(windows, windows[1:], strict=False):
+    for before, after in pairwise(windows):
         if before.end != after.start:
             raise Invariant(f"windows leave a gap or overlap between {iso(before.end)} and {iso(after.start)}")
     if not windows:

@@ -15,7 +15,7 @@ from pipeline.agents.wrapper import drive
 from pipeline.kafka import MESSAGE_BYTES_MAX, KafkaConfig, parse_touch
 from pipeline.message import Message
 from schemas.period import Period
-from schemas.topics import SAMPLES, TOUCHED
+from schemas.topics import RESOURCES, SAMPLES, TOUCHED
 
 BUFFERED_MESSAGES_MAX: Final = 512
 """Messages that Faust holds between the consumer and an agent; a batch of 50,000 samples has about 400 KB."""
@@ -29,11 +29,13 @@ class Work:
     Attributes:
         meter: makes sample messages durable.
         rate: rates accounts over the cells that were touched.
+        describe: stores the names of resources.
         sweep: sends triggers for accounts that none named.
     """
 
     meter: Callable[[Sequence[Message]], object]
     rate: Callable[[dict[str, Period]], object]
+    describe: Callable[[Sequence[Message]], object]
     sweep: Callable[[], object]
 
 
@@ -58,26 +60,7 @@ def build(name: str, kafka: KafkaConfig, data_dir: Path, work: Work, tuning: Tun
         tuning: batching.
         pulse: kept up to date for the watchdog.
     """
-    app = faust.App(
-        name,
-        broker=[f"kafka://{server.strip()}" for server in kafka.bootstrap_servers.split(",")],
-        broker_credentials=_credentials(kafka),
-        datadir=str(data_dir),
-        store="memory://",
-        web_enabled=False,
-        topic_disable_leader=True,
-        topic_allow_declare=False,
-        stream_wait_empty=False,
-        stream_buffer_maxsize=BUFFERED_MESSAGES_MAX,
-        broker_session_timeout=10,
-        broker_heartbeat_interval=2,
-        broker_commit_interval=1,
-        broker_max_poll_records=500,
-        consumer_max_fetch_size=MESSAGE_BYTES_MAX,
-        consumer_auto_offset_reset="earliest",
-        autodiscover=False,
-        worker_redirect_stdouts=False,
-    )
+    app = faust.App(name, **_settings(kafka, data_dir))
     durable_to: dict[Any, int] = {}
 
     def acknowledged(events: Sequence[Any]) -> None:
@@ -87,6 +70,7 @@ def build(name: str, kafka: KafkaConfig, data_dir: Path, work: Work, tuning: Tun
 
     samples = app.topic(kafka.topic(SAMPLES), key_type=bytes, value_type=bytes, value_serializer="raw")
     touched = app.topic(kafka.topic(TOUCHED), key_type=bytes, value_type=bytes, value_serializer="raw")
+    described = app.topic(kafka.topic(RESOURCES), key_type=bytes, value_type=bytes, value_serializer="raw")
 
     @app.agent(samples, supervisor_strategy=mode.CrashingSupervisor)
     async def meter(stream: Any) -> None:
@@ -102,11 +86,15 @@ def build(name: str, kafka: KafkaConfig, data_dir: Path, work: Work, tuning: Tun
     async def rate(stream: Any) -> None:
         await drive(stream, TOUCHES_MAX, tuning.rate_debounce_seconds, lambda e: work.rate(_touches(e)), lambda _: None)
 
-    @app.timer(interval=tuning.sweep_seconds)
+    @app.agent(described, supervisor_strategy=mode.CrashingSupervisor)
+    async def describe(stream: Any) -> None:
+        await drive(stream, TOUCHES_MAX, 1.0, lambda e: work.describe(_messages(e)), lambda _: None)
+
+    @app.timer(interval=tuning.sweep_seconds)  # type: ignore[untyped-decorator]
     async def sweep() -> None:
         await app.loop.run_in_executor(None, work.sweep)
 
-    @app.timer(interval=BEAT_SECONDS)
+    @app.timer(interval=BEAT_SECONDS)  # type: ignore[untyped-decorator]
     async def beat() -> None:
         pulse.beat_at = time.monotonic()
         pulse.lag = _lag(app, kafka.topic(SAMPLES), durable_to)
@@ -114,6 +102,28 @@ def build(name: str, kafka: KafkaConfig, data_dir: Path, work: Work, tuning: Tun
             pulse.durable_at = time.monotonic()
 
     return app
+
+
+def _settings(kafka: KafkaConfig, data_dir: Path) -> dict[str, Any]:
+    return {
+        "broker": [f"kafka://{server.strip()}" for server in kafka.bootstrap_servers.split(",")],
+        "broker_credentials": _credentials(kafka),
+        "datadir": str(data_dir),
+        "store": "memory://",
+        "web_enabled": False,
+        "topic_disable_leader": True,
+        "topic_allow_declare": False,
+        "stream_wait_empty": False,
+        "stream_buffer_maxsize": BUFFERED_MESSAGES_MAX,
+        "broker_session_timeout": 10,
+        "broker_heartbeat_interval": 2,
+        "broker_commit_interval": 1,
+        "broker_max_poll_records": 500,
+        "consumer_max_fetch_size": MESSAGE_BYTES_MAX,
+        "consumer_auto_offset_reset": "earliest",
+        "autodiscover": False,
+        "worker_redirect_stdouts": False,
+    }
 
 
 def _messages(events: Sequence[Any]) -> list[Message]:

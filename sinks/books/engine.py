@@ -6,6 +6,7 @@ and the journal's sequence becomes visible in its own order. The ledger takes so
 far above one debit an hour for each of 100,000 accounts; reads never wait.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,11 +48,16 @@ class Database:
         self._url = _supported(url)
         self.dialect: Final = self._url.get_backend_name()
         self._engine = _engine(self._url)
+        self._writing = threading.Lock()
+        self._reader = self._engine
+        if self.dialect == "postgresql":  # SQLite's transactions see one moment anyway
+            options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+            self._reader = self._engine.execution_options(**options)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Open a transaction that only reads."""
-        with self._translated(), self._engine.begin() as connection:
+        """Open a transaction that only reads, all of it as of one moment."""
+        with self._translated(), self._reader.begin() as connection:
             yield connection
 
     @contextmanager
@@ -61,13 +67,26 @@ class Database:
         Raises:
             Transient: the server is away, the disk is full, or another writer held the lock for LOCK_SECONDS_MAX.
         """
-        with self._translated(), self._engine.connect() as plain:
+        with self._translated(), self._pen(), self._engine.connect() as plain:
             connection = plain.execution_options(**{_WRITE: True})
             with connection.begin():
                 if self.dialect == "postgresql":
                     connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS_MAX}s'"))
                     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITE_LOCK_KEY})
                 yield connection
+
+    @contextmanager
+    def _pen(self) -> Iterator[None]:
+        """Let the writing threads of this process queue before SQLite, whose own waiting is a poll with long pauses."""
+        if self.dialect != "sqlite":
+            yield
+        elif self._writing.acquire(timeout=LOCK_SECONDS_MAX):
+            try:
+                yield
+            finally:
+                self._writing.release()
+        else:
+            raise Transient(f"books: another thread wrote for more than {LOCK_SECONDS_MAX} s")
 
     def close(self) -> None:
         """Close all connections."""

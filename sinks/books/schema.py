@@ -111,8 +111,8 @@ transfers: Final = Table(
     Index("ix_transfers_account_sequence", "account", "sequence"),
 )
 
-# Entries are written before their transfer, whose insertion checks and seals them: the one order in which plain triggers
-# of both engines can see a whole transfer. Hence the deferred foreign key.
+# Entries are written before their transfer, whose insertion checks and seals them: the one order in which plain
+# triggers of both engines can see a whole transfer. Hence the deferred foreign key.
 entries: Final = Table(
     "entries",
     metadata,
@@ -146,6 +146,13 @@ settlements: Final = Table(
     UniqueConstraint("transfer_id"),
     CheckConstraint("cycle_start < cycle_end", name="cycle"),
     CheckConstraint("posted_micros = 0 OR transfer_id IS NOT NULL", name="posted"),
+)
+
+cursors: Final = Table(
+    "cursors",
+    metadata,
+    Column("job", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),
 )
 
 api_keys: Final = Table(

@@ -1,0 +1,1 @@
+"""Alembic migrations of the books, run by `sinks.books.migrate`."""

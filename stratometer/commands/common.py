@@ -1,0 +1,19 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stratometer.log import configure
+from stratometer.settings import Settings, load
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+DataDir = Annotated[Path | None, typer.Option(help="Folder for spools, chDB and SQLite.")]
+
+
+def start(data_dir: Path | None = None) -> Settings:
+    """Load the settings and set up logging; raises Misconfigured with every problem."""
+    settings = load(data_dir=data_dir)
+    configure(json=settings.log_json)
+    return settings

@@ -1,0 +1,116 @@
+"""`stratometer deadletters list | replay | drop`: look at what could not be metered, mend the cause, send it again."""
+
+from typing import Annotated, Final
+
+import typer
+from confluent_kafka import Producer
+
+from collectors.spool import SAMPLES
+from pipeline.dead_letters import DeadLetters, Filed, replayable
+from pipeline.kafka import REQUEST_TIMEOUT_SECONDS, KafkaConfig, quiet
+from pipeline.message import DeadLetter
+from schemas import topics
+from schemas.batch import CONTENT_TYPE, HEADER_CONTENT_TYPE, HEADER_SCHEMA_VERSION, SCHEMA_VERSION
+from schemas.errors import Misconfigured, Transient
+from schemas.period import SECOND, iso
+from stratometer.commands.common import DataDir, Json, start
+from stratometer.compose import kafka_config, open_dead_letters, open_spool
+from stratometer.output import print_json, print_table, say
+from stratometer.settings import Settings
+
+REPLAYS: Final = "replays"
+"""Spool of replayed letters in the embedded deployment; its samples are not counted as new ones."""
+
+Keys = Annotated[list[str] | None, typer.Argument(help="Keys of the letters; none with --all.")]
+All = Annotated[bool, typer.Option("--all", help="Every letter that waits.")]
+Reason = Annotated[str | None, typer.Option(help="Only letters with this reason.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="What could not be metered.", no_args_is_help=True)
+    app.add_typer(group, name="deadletters")
+
+    @group.command("list")
+    def list_letters(
+        reason: Reason = None,
+        everything: Annotated[bool, typer.Option("--handled", help="Also replayed and dropped ones.")] = False,
+        json: Json = False,
+        data_dir: DataDir = None,
+    ) -> None:
+        """Show the letters that wait."""
+        with open_dead_letters(start(data_dir)) as letters:
+            found = [f for f in letters.all() if everything or f.state == "waiting"]
+        found = [f for f in found if reason in (None, f.letter.reason)]
+        if json:
+            print_json([describe(f) for f in found])
+            return
+        rows = [(f.letter.key, f.state, f.letter.reason, f.letter.rows, f.letter.detail) for f in found]
+        print_table(f"{len(found)} dead letters", ["key", "state", "reason", "rows", "detail"], rows, right=[3])
+
+    @group.command("replay")
+    def replay(keys: Keys = None, all_: All = False, reason: Reason = None, data_dir: DataDir = None) -> None:
+        """Send letters again, after the cause was mended (for example, the meter declared)."""
+        settings = start(data_dir)
+        with open_dead_letters(settings) as letters:
+            chosen = _chosen(letters, keys or [], all_, reason)
+            payloads = [(letter, replayable(letter)) for letter in chosen]
+            _send(settings, payloads)
+            for letter in chosen:
+                letters.mark(letter, "replayed")
+        say(f"{len(chosen)} letters sent again; `stratometer deadletters list` shows those that come back.")
+
+    @group.command("drop")
+    def drop(keys: Keys = None, all_: All = False, reason: Reason = None, data_dir: DataDir = None) -> None:
+        """Give letters up. They stay counted, as dropped."""
+        with open_dead_letters(start(data_dir)) as letters:
+            chosen = _chosen(letters, keys or [], all_, reason)
+            for letter in chosen:
+                letters.mark(letter, "dropped")
+        say(f"{len(chosen)} letters dropped.")
+
+
+def describe(filed: Filed) -> dict[str, object]:
+    """Return a letter as plain values, without its payload."""
+    letter = filed.letter
+    return {
+        "key": letter.key,
+        "state": filed.state,
+        "origin": letter.origin,
+        "reason": letter.reason,
+        "detail": letter.detail,
+        "rows": letter.rows,
+        "died_at": iso(letter.died_at // SECOND),
+    }
+
+
+def _chosen(letters: DeadLetters, keys: list[str], all_: bool, reason: str | None) -> list[DeadLetter]:
+    waiting = {f.letter.key: f.letter for f in letters.all() if f.state == "waiting"}
+    if not all_ and not keys and reason is None:
+        raise Misconfigured(["name letters by key, or choose --all or --reason"])
+    unknown = [key for key in keys if key not in waiting]
+    if unknown:
+        raise Misconfigured([f"no letter waits under {key!r}: see `stratometer deadletters list`" for key in unknown])
+    return [w for w in waiting.values() if (not keys or w.key in keys) and reason in (None, w.reason)]
+
+
+def _send(settings: Settings, payloads: list[tuple[DeadLetter, bytes]]) -> None:
+    if settings.deployment == "cluster":
+        _send_to_kafka(kafka_config(settings), [payload for _, payload in payloads])
+        return
+    with open_spool(settings, REPLAYS) as spool:
+        for letter, payload in payloads:
+            spool.append(SAMPLES, payload, samples=letter.rows)
+        spool.flush()
+
+
+def _send_to_kafka(config: KafkaConfig, payloads: list[bytes]) -> None:
+    producer = Producer(config.client(acks="all", enable_idempotence=True) | {"error_cb": quiet})
+    headers: list[tuple[str, str | bytes | None]] = [
+        (HEADER_CONTENT_TYPE, CONTENT_TYPE),
+        (HEADER_SCHEMA_VERSION, str(SCHEMA_VERSION)),
+    ]
+    for payload in payloads:
+        producer.produce(config.topic(topics.SAMPLES), value=payload, headers=headers)
+    if producer.flush(REQUEST_TIMEOUT_SECONDS):
+        raise Transient("the brokers did not take every replayed letter; run the command again")

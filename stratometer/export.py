@@ -1,0 +1,109 @@
+"""The export: every rated line, debit and balance of a period as one canonical JSON document.
+
+It holds nothing of the moment or the machine (no cut-offs, no time of storing, no revision), so the same samples, rules
+and prices give the same bytes from every deployment and after every replay.
+"""
+
+from collections.abc import Iterator
+
+import orjson
+import pyarrow as pa
+
+from billing.journal import all_transfers
+from billing.protocol import PostedTransfer
+from schemas.ids import account_id
+from schemas.money import decimal_text
+from schemas.period import Period, iso
+from stratometer.compose import Parts
+
+DAY_SECONDS = 86400
+
+
+def document(parts: Parts, period: Period) -> Iterator[bytes]:
+    """Yield the document piece by piece, so that a month of a large provider fits into memory.
+
+    Args:
+        parts: the stores.
+        period: windows that begin inside it.
+    """
+    yield b'{"format":1,"period":' + orjson.dumps([iso(period.start), iso(period.end)]) + b',\n"lines":[\n'
+    separator = b""
+    for account in sorted(parts.directory.accounts()):
+        for line in _lines(parts, account, period):
+            yield separator + line
+            separator = b",\n"
+    yield b'\n],\n"transfers":[\n'
+    yield b",\n".join(sorted(_transfer(t) for t in all_transfers(parts.books, None) if _belongs(t, period)))
+    balances = {
+        f"{name} {currency}": decimal_text(micros)
+        for (name, currency), micros in sorted(parts.books.balances().items())
+    }
+    yield b'\n],\n"balances":' + orjson.dumps(balances, option=orjson.OPT_SORT_KEYS) + b"}\n"
+
+
+def _lines(parts: Parts, account: str, period: Period) -> Iterator[bytes]:
+    key = account_id(account)
+    found = parts.directory.accounts()[account]
+    prices = _price_names(parts, account)
+    for start in range(period.start, period.end, DAY_SECONDS):
+        window = Period(start, min(start + DAY_SECONDS, period.end))
+        lines = parts.warehouse.lines(key, window)
+        mask = pa.compute.and_(
+            pa.compute.greater_equal(lines["window_start"], window.start),
+            pa.compute.less(lines["window_start"], window.end),
+        )
+        lines = lines.filter(mask)
+        resources = parts.warehouse.resource_names(lines["resource_id"].unique().to_pylist())
+        sets = parts.warehouse.attribute_sets(lines["attributes_id"].unique().to_pylist())
+        for row in lines.to_pylist():
+            site, resource, _ = resources[row["resource_id"]]
+            meter = parts.registry.by_id[row["meter_id"]]
+            yield orjson.dumps(
+                {
+                    "account": found.id,
+                    "window": [iso(row["window_start"]), iso(row["window_end"])],
+                    "segment": [iso(row["segment_start"]), iso(row["segment_end"])],
+                    "site": site,
+                    "resource": resource,
+                    "meter": meter.key,
+                    "attributes": sets[row["attributes_id"]],
+                    "quantity": row["quantity"],
+                    "unit": meter.base,
+                    "covered_seconds": row["covered_seconds"],
+                    "price": prices.get(row["price_id"], "unpriced"),
+                    "amount": decimal_text(row["amount_micros"]),
+                    "usage_digest": f"{row['usage_digest']:016x}",
+                    "digest": f"{row['digest']:016x}",
+                },
+                option=orjson.OPT_SORT_KEYS,
+            )
+
+
+def _price_names(parts: Parts, account: str) -> dict[int, str]:
+    price_list = parts.directory.price_list(parts.directory.accounts()[account])
+    if price_list is None:
+        return {}
+    label = f"{price_list.id} v{price_list.version}"
+    return {key: f"{label} {price.id}" for key, price in price_list.by_key.items()}
+
+
+def _belongs(posted: PostedTransfer, period: Period) -> bool:
+    """Tell whether a transfer settles a cycle of the period, or is no settlement at all."""
+    cycle = posted.transfer.details.get("cycle_start")
+    return cycle is None or iso(period.start) <= cycle < iso(period.end)
+
+
+def _transfer(posted: PostedTransfer) -> bytes:
+    transfer = posted.transfer
+    return orjson.dumps(
+        {
+            "id": transfer.id,
+            "kind": transfer.kind,
+            "account": transfer.account,
+            "currency": transfer.currency,
+            "effective_at": iso(transfer.effective_at),
+            "details": dict(transfer.details),
+            "entries": [[e.ledger_account, decimal_text(e.micros)] for e in transfer.entries],
+        },
+        option=orjson.OPT_SORT_KEYS,
+    )
