@@ -14,7 +14,7 @@ import structlog
 from pipeline.dead_letters import DeadLetters
 from pipeline.descriptors import describe
 from pipeline.message import DeadLetter, Message
-from pipeline.metering import Metered, Seen, meter
+from pipeline.metering import Metered, Seen, meter, portions
 from schemas.errors import Poison, Transient
 from schemas.meters import Registry
 from schemas.period import Clock, Period
@@ -77,21 +77,25 @@ class DurableWriter:
         """Make a write that is being retried give up with Stopped."""
         self._stop.set()
 
-    def write(self, messages: Sequence[Message]) -> Metered:
-        """Make messages durable and return what they held; blocks while the warehouse is away.
+    def write(self, messages: Sequence[Message]) -> None:
+        """Make messages durable; blocks while the warehouse is away.
 
         Raises:
             Stopped: `stop` was called before it succeeded.
         """
-        metered = meter(messages, self._registry, self._clock(), self._seen)
+        for portion in portions(messages):
+            metered = meter(portion, self._registry, self._clock(), self._seen)
+            self._write(metered)
+        self.progress.messages += len(messages)
+
+    def _write(self, metered: Metered) -> None:
         if metered.dead:
             self.until_done("dead letters", lambda: self._dead.put(metered.dead))
         self.until_done("warehouse", lambda: self._warehouse.write(metered.block, self._clock()))
         self._seen.remember(metered.block.names)
         if metered.touched:
             self.until_done("trigger", lambda: self._touch(metered.touched))
-        self._count(len(messages), metered)
-        return metered
+        self._count(metered)
 
     def refuse(self, message: Message, error: Poison) -> None:
         """Put a message that is no sample batch (a bad descriptor) to the dead letters."""
@@ -105,9 +109,8 @@ class DurableWriter:
         """Store the names of resources; blocks while the warehouse is away."""
         self.until_done("names", lambda: describe(self._warehouse, descriptors))
 
-    def _count(self, messages: int, metered: Metered) -> None:
+    def _count(self, metered: Metered) -> None:
         progress = self.progress
-        progress.messages += messages
         progress.samples += len(metered.block.samples["rank"])
         progress.durable_at = self._clock() / 1e6
         for letter in metered.dead:

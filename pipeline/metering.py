@@ -4,7 +4,7 @@ Batches of one call are joined and checked as whole columns; what Python touches
 names, never samples. A message that cannot be read, and rows that break a rule, become dead letters; the rest goes on.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,6 +22,8 @@ from schemas.meters import Registry
 from schemas.period import FOREVER, SECOND, Period
 from sinks.warehouse.protocol import SAMPLE_DTYPES, Column, Intake, MeteredBlock, Names
 
+PORTION_ROWS_MAX: Final = 400_000
+"""Rows metered and written at once: a portion then costs some 100 MB at most."""
 NAMES_REMEMBERED_MAX: Final = 2_000_000
 """Names a process remembers as written; beyond it, it starts anew and writes them again, which is harmless."""
 
@@ -55,7 +57,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
+class Read:
     """A readable message."""
 
     message: Message
@@ -63,27 +65,51 @@ class _Read:
     rows: pa.RecordBatch
 
 
-def meter(messages: Sequence[Message], registry: Registry, now: int, seen: Seen) -> Metered:
-    """Meter some messages.
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Decoded messages of bounded size, in the order of the log.
+
+    Attributes:
+        readable: the good ones.
+        unreadable: the others, each with why.
+    """
+
+    readable: Sequence[Read]
+    unreadable: Sequence[tuple[Message, BadBatch]]
+
+
+def portions(messages: Iterable[Message], rows_max: int = PORTION_ROWS_MAX) -> Iterator[Portion]:
+    """Decode messages and yield them in portions of about `rows_max` rows, so that memory stays bounded."""
+    readable: list[Read] = []
+    unreadable: list[tuple[Message, BadBatch]] = []
+    rows = 0
+    for message in messages:
+        try:
+            batch, meta = decode(message.payload)
+        except BadBatch as error:
+            unreadable.append((message, error))
+            continue
+        if readable and rows + batch.num_rows > rows_max:
+            yield Portion(readable, unreadable)
+            readable, unreadable, rows = [], [], 0
+        readable.append(Read(message, meta, batch))
+        rows += batch.num_rows
+    if readable or unreadable:
+        yield Portion(readable, unreadable)
+
+
+def meter(portion: Portion, registry: Registry, now: int, seen: Seen) -> Metered:
+    """Meter a portion of messages.
 
     Args:
-        messages: in the order of the log.
+        portion: decoded messages.
         registry: meters known.
         now: microseconds since 1970, for the check against the future and the time of death.
         seen: names not to be written again; not changed here.
     """
-    readable: list[_Read] = []
-    dead: list[DeadLetter] = []
-    intake: list[Intake] = []
-    for message in messages:
-        try:
-            rows, meta = decode(message.payload)
-        except BadBatch as error:
-            key = f"message {message.origin}"
-            dead.append(DeadLetter(key, message.origin, error.reason, error.detail, 1, message.payload, now))
-            intake.append(Intake("", message.origin, 0, "", message.origin, samples=1, stored=0, dead=1))
-        else:
-            readable.append(_Read(message, meta, rows))
+    readable = portion.readable
+    dead = [_unreadable(message, error, now) for message, error in portion.unreadable]
+    intake = [Intake("", d.origin, 0, "", d.origin, samples=1, stored=0, dead=1) for d in dead]
     if not any(r.rows.num_rows for r in readable):
         intake += [_intake(r, 0) for r in readable]
         return Metered(MeteredBlock(_empty(), Names(), intake), dead, {})
@@ -104,19 +130,24 @@ def meter(messages: Sequence[Message], registry: Registry, now: int, seen: Seen)
     return Metered(MeteredBlock(samples, _unseen(names, seen), intake), dead, _touched(samples))
 
 
-def _intake(read: _Read, dead: int) -> Intake:
+def _unreadable(message: Message, error: BadBatch, now: int) -> DeadLetter:
+    key = f"message {message.origin}"
+    return DeadLetter(key, message.origin, error.reason, error.detail, 1, message.payload, now)
+
+
+def _intake(read: Read, dead: int) -> Intake:
     meta, rows = read.meta, read.rows.num_rows
     return Intake(
         meta.site, meta.collector, meta.sequence, meta.replay_of, read.message.origin, rows, rows - dead, dead
     )
 
 
-def _several_sites(readable: Sequence[_Read]) -> bool:
+def _several_sites(readable: Sequence[Read]) -> bool:
     return len({r.meta.site for r in readable}) > 1
 
 
 def _refused(
-    readable: Sequence[_Read],
+    readable: Sequence[Read],
     bounds: npt.NDArray[np.int64],
     verdict: npt.NDArray[np.int16],
     rules: Sequence[Rule],

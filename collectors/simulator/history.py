@@ -70,7 +70,7 @@ class Simulator:
 
     def resume(self, position: str) -> None:
         """Go on after an earlier process; the position is the first second that was not handed out."""
-        self._done = _instant(position, self._plan.period.start)
+        self._done = instant_of(position, self._plan.period.start)
 
     def poll(self, now: int) -> Iterator[Poll]:
         """Yield what is left of the period up to `now` (microseconds), oldest first; see `Collector.poll`."""
@@ -98,7 +98,8 @@ def sightings(fleet: Fleet, window: Period) -> tuple[Descriptor, ...]:
     return tuple(each for each in fleet.script.sightings if each.seen_at in window)
 
 
-def _instant(position: str, start: int) -> int:
+def instant_of(position: str, start: int) -> int:
+    """Return the second that a stored position names, `start` for ""; raises Misconfigured when it is none."""
     if not position:
         return start
     if not position.isdecimal() or int(position) < start:

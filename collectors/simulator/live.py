@@ -12,7 +12,7 @@ from collectors.interface import Health, Poll
 from collectors.simulator.columns import columns_of
 from collectors.simulator.fleet import Fleet, build
 from collectors.simulator.generate import batches
-from collectors.simulator.history import HOURS_PER_POLL, ROWS_PER_BATCH, sightings
+from collectors.simulator.history import HOURS_PER_POLL, ROWS_PER_BATCH, instant_of, sightings
 from collectors.simulator.plan import Plan
 from schemas.errors import Misconfigured
 from schemas.period import SECOND, Period
@@ -84,8 +84,7 @@ class LiveSimulator:
 
     def resume(self, position: str) -> None:
         """Go on after an earlier process; the position is the simulated second that was reached."""
-        if position:
-            self._done = max(self._done, int(position))
+        self._done = max(self._done, instant_of(position, self._plan.period.start))
 
     def poll(self, now: int) -> Iterator[Poll]:
         """Yield the cells from the last poll up to `now` (microseconds); the newest ones are known in part."""

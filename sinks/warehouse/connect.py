@@ -1,16 +1,12 @@
 """Opens the warehouse that a URL names."""
 
-import time
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from schemas.clock import system_clock
 from schemas.errors import Misconfigured
 from schemas.period import Clock
 from sinks.warehouse.store import Store
-
-
-def _now() -> int:
-    return time.time_ns() // 1000
 
 
 def open_warehouse(
@@ -22,7 +18,7 @@ def open_warehouse(
     query_timeout_seconds: int = 300,
     query_memory_bytes_max: int | None = None,
     query_threads_max: int | None = None,
-    clock: Clock = _now,
+    clock: Clock = system_clock,
 ) -> Store:
     """Return the warehouse; neither connects to a server nor migrates.
 

@@ -77,6 +77,12 @@ class _Folder:
                 self.lock.release()
 
 
+def open_folder() -> Path | None:
+    """Return the folder that this process has open, if any: chDB takes no other."""
+    with _Folder.guard:
+        return _Folder.current.path if _Folder.current else None
+
+
 class EmbeddedEngine:
     """Engine over chDB."""
 

@@ -81,7 +81,7 @@ def register(app: typer.Typer) -> None:
             provide(parts)
             stream = embedded(parts, letters)
             done = _month(parts, stream, period, quiet=json)
-            found = all_checks(parts, done, period)
+            found = all_checks(parts, letters, done, period)
             if export:
                 with export.open("wb") as file:
                     file.writelines(document(parts, period))
@@ -150,8 +150,8 @@ def _show(facts: Mapping[str, Any]) -> None:
     ]
     samples = facts["samples"]
     title = (
-        f"{month_name(facts['period'][0])}: {facts['vms']} VMs, {samples['unique']:,} samples, in {facts['seconds']} s, "
-        f"{facts['resident_mib_max']} MiB"
+        f"{month_name(facts['period'][0])}: {facts['vms']} VMs, {samples['unique']:,} samples, "
+        f"in {facts['seconds']} s, {facts['resident_mib_max']} MiB"
     )
     print_table(title, columns, rows, right=[2, 3, 4, 5, 6])
 

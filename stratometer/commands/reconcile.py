@@ -8,7 +8,7 @@ from billing.journal import all_transfers
 from billing.ledger import ADJUSTMENT, DEBIT, wallet_micros
 from collectors.spool import SAMPLES
 from collectors.spool_open import totals_of
-from pipeline.dead_letters import counts
+from pipeline.dead_letters import DeadLetters, counts
 from pipeline.reconcile import Check, checks, duplicates
 from schemas.period import FOREVER, Period
 from stratometer.commands.common import DataDir, Json, start
@@ -26,8 +26,8 @@ def register(app: typer.Typer) -> None:
     def reconcile(json: Json = False, data_dir: DataDir = None) -> None:
         """Compare the counters of every stage; exits 1 when any two that must agree do not."""
         settings = start(data_dir)
-        with open_parts(settings) as parts:
-            found, facts = compare(settings, parts)
+        with open_parts(settings) as parts, open_dead_letters(settings) as letters:
+            found, facts = compare(parts, letters)
         if json:
             print_json({"counters": facts, "checks": [asdict(c) | {"holds": c.holds} for c in found]})
         else:
@@ -37,11 +37,11 @@ def register(app: typer.Typer) -> None:
             raise typer.Exit(Exit.CHECK_FAILED)
 
 
-def compare(settings: Settings, parts: Parts) -> tuple[list[Check], dict[str, int]]:
+def compare(parts: Parts, letters: DeadLetters) -> tuple[list[Check], dict[str, int]]:
     """Return every check and the counters behind them."""
+    settings = parts.settings
     counters = parts.warehouse.counters()
-    with open_dead_letters(settings) as letters:
-        dead = counts(letters)
+    dead = counts(letters)
     everything = Period(0, FOREVER)
     rated = sum(r.amount_micros for r in parts.warehouse.ratings(None, everything) if r.settled)
     wallets = settled_micros(parts)

@@ -8,6 +8,7 @@ import orjson
 from billing.auditor import audit
 from billing.journal import all_transfers
 from collectors.simulator import Truth, truth_of
+from pipeline.dead_letters import DeadLetters
 from pipeline.reconcile import Check
 from schemas.ids import tenant_id
 from schemas.period import Period
@@ -22,10 +23,10 @@ Totals = Mapping[tuple[str, str, str], int]
 HOUR_SECONDS = 3600
 
 
-def all_checks(parts: Parts, done: MonthDone, period: Period) -> list[Check]:
+def all_checks(parts: Parts, letters: DeadLetters, done: MonthDone, period: Period) -> list[Check]:
     """Return every check over the month."""
     truth = truth_of(done.fleet)
-    found, _ = compare(parts.settings, parts)
+    found, _ = compare(parts, letters)
     month = _usage(parts, done, [period.start, period.end])
     hours = _usage(parts, done, list(range(period.start, period.end + 1, HOUR_SECONDS)))
     found += list(_against_truth(truth, month))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from collectors.publisher import Publisher, PublisherSettings
 from collectors.spool import Spool
@@ -24,7 +24,8 @@ pytestmark = pytest.mark.server
 def make_topics(bootstrap: str, prefix: str) -> None:
     size = {"max.message.bytes": str(BATCH_BYTES_MAX + 1024 * 1024)}
     made = [NewTopic(prefix + name, 4, 1, config=size) for name in (topics.SAMPLES, topics.RESOURCES)]
-    for future in AdminClient({"bootstrap.servers": bootstrap, "log_level": 0}).create_topics(made).values():
+    client = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    for future in client.create_topics(made).values():
         future.result(30)
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from collectors import spool_file
 from collectors.spool import Spool, SpoolSettings
 from collectors.spool_batch import descriptors_of
 from collectors.spool_frame import Tally
@@ -179,7 +178,7 @@ def test_a_full_disk_in_mid_record_leaves_no_trace(tmp_path: Path, monkeypatch: 
     with Spool(tmp_path, "c1") as spool:
         spool.append("samples", b"first", samples=1)
         with monkeypatch.context() as patch:
-            patch.setattr(spool_file.os, "pwrite", failing(errno.ENOSPC, 1))
+            patch.setattr(os, "pwrite", failing(errno.ENOSPC, 1))
             with pytest.raises(Transient, match="No space left on device; nothing was appended"):
                 spool.append("samples", b"second", samples=1)
         assert payloads(spool) == [b"first"]
@@ -196,7 +195,7 @@ def test_a_failed_fsync_stops_the_spool(tmp_path: Path, monkeypatch: pytest.Monk
     spool = Spool(tmp_path, "c1", SpoolSettings(fsync="close"))
     spool.append("samples", b"first")
     with monkeypatch.context() as patch:
-        patch.setattr(spool_file.os, "fsync", fsync)
+        patch.setattr(os, "fsync", fsync)
         with pytest.raises(Invariant, match="fsync of"):
             spool.append("samples", b"second", durable=True)
     with pytest.raises(Invariant, match="start the process again"):
@@ -211,7 +210,7 @@ def test_a_failed_fsync_stops_the_spool(tmp_path: Path, monkeypatch: pytest.Monk
 def test_fsync_policies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: str) -> None:
     synced: list[int] = []
     real = os.fsync
-    monkeypatch.setattr(spool_file.os, "fsync", lambda fd: (synced.append(fd), real(fd))[1])
+    monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(fd), real(fd))[1])
     settings = SpoolSettings(fsync=policy, group_milliseconds=10)  # type: ignore[arg-type]
     with Spool(tmp_path, "c1", settings) as spool:
         synced.clear()

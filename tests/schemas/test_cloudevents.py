@@ -187,8 +187,7 @@ JSON = st.recursive(
 def test_whatever_is_taken_here_does_not_die_in_the_metering_core(fields: dict[str, Any]) -> None:
     try:
         taken = rows_by_site([fields], REGISTRY, NOW)
-    except BadEvents as error:
-        assert error.problems
+    except BadEvents:
         return
     for batch in taken.values():
         verdict, _ = check(columns_of(pa.Table.from_batches([batch])), REGISTRY, NOW)
