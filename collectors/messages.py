@@ -3,8 +3,8 @@
 from typing import Final, NamedTuple
 
 from collectors.spool import RESOURCES, SAMPLES
-from collectors.spool_batch import descriptors_of
-from collectors.spool_segment import Record
+from collectors.spool.batches import descriptors_of
+from collectors.spool.segment import Record
 from schemas import resource, topics
 from schemas.batch import CONTENT_TYPE, HEADER_CONTENT_TYPE, HEADER_SCHEMA_VERSION, SCHEMA_VERSION
 from schemas.errors import Invariant

@@ -19,8 +19,8 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from collectors.messages import Message, messages_of
 from collectors.publisher_settings import PublisherSettings
-from collectors.spool_reader import SpoolReader
-from collectors.spool_segment import Record
+from collectors.spool.reader import SpoolReader
+from collectors.spool.segment import Record
 from schemas.errors import Transient
 
 __all__ = ["Publisher", "PublisherCounters", "PublisherSettings"]
@@ -54,7 +54,7 @@ class PublisherCounters:
     """Figures for metrics, since the process started unless said otherwise.
 
     Attributes:
-        published_messages: confirmed by the broker.
+        published_records: spool records of which the broker has confirmed every message.
         published_samples: samples in them.
         failed: deliveries that failed for good and were sent again.
         restarts: times the client was dropped and the spool read again from the cursor.
@@ -64,7 +64,7 @@ class PublisherCounters:
         last_error: newest failure, "" when all is well.
     """
 
-    published_messages: int = 0
+    published_records: int = 0
     published_samples: int = 0
     failed: int = 0
     restarts: int = 0
@@ -224,17 +224,17 @@ class Publisher:
 
     def _settle(self) -> None:
         """Take what is confirmed from the front: the cursor never passes a record that is still on its way."""
-        messages = samples = 0
+        records = samples = 0
         while self._pending and not self._pending[0].left:
             done = self._pending.popleft()
             self._pending_bytes -= done.size
             self._confirmed = done.sequence
-            messages, samples = messages + 1, samples + done.samples
-        if messages:
+            records, samples = records + 1, samples + done.samples
+        if records:
             self._failures_in_a_row = 0
             self.counters = replace(
                 self.counters,
-                published_messages=self.counters.published_messages + messages,
+                published_records=self.counters.published_records + records,
                 published_samples=self.counters.published_samples + samples,
                 last_error="",
             )

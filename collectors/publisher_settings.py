@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from collectors.spool_batch import DESCRIPTORS_PER_RECORD
+from collectors.spool.batches import DESCRIPTORS_PER_RECORD
 from schemas.batch import BATCH_BYTES_MAX
 from schemas.errors import Misconfigured
 

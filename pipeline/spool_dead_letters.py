@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from collectors.spool import Spool
-from collectors.spool_reader import scan
+from collectors.spool.reader import scan
 from pipeline.dead_letters import Filed, State, filed_of, fold, headers_of
 from pipeline.message import DeadLetter
 

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Final
 
 from collectors.spool import RESOURCES, SAMPLES
-from collectors.spool_batch import descriptors_of
-from collectors.spool_reader import SpoolReader
-from collectors.spool_segment import Record
+from collectors.spool.batches import descriptors_of
+from collectors.spool.reader import SpoolReader
+from collectors.spool.segment import Record
 from pipeline.durable import DurableWriter
 from pipeline.message import Message
 from schemas.errors import Poison

@@ -118,9 +118,11 @@ def run(settings: Settings, number: int) -> None:
         )
         pulse = Pulse()
         work = Work(meter=writer.write, rate=rate, describe=describe, sweep=sweep)
-        app = build(kafka.topic(GROUP), kafka, settings.data_dir / "workers" / str(number), work, tuning, pulse)
+        folder = settings.data_dir / "workers" / str(number)
+        folder.mkdir(parents=True, exist_ok=True)
+        app = build(kafka.topic(GROUP), kafka, folder, work, tuning, pulse)
         start(pulse, settings.stream.watchdog_seconds)
-        faust.Worker(app, loglevel="WARNING", redirect_stdouts=False).execute_from_commandline()
+        faust.Worker(app, loglevel="WARNING", quiet=True, redirect_stdouts=False).execute_from_commandline()
 
 
 def main() -> None:

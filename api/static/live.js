@@ -61,9 +61,8 @@ function drawSpark(rates) {
   const [area, line] = $("spark").children;
   if (rates.length < 2) return;
   const top = Math.max(1, ...rates.map((r) => r[1]));
-  const first = rates[0][0];
-  const span = Math.max(1, rates[rates.length - 1][0] - first);
-  const points = rates.map(([at, rate]) => `${((240 * (at - first)) / span).toFixed(1)},${(46 - (42 * rate) / top).toFixed(1)}`);
+  const step = 240 / (rates.length - 1);
+  const points = rates.map((r, i) => `${(i * step).toFixed(1)},${(46 - (42 * r[1]) / top).toFixed(1)}`);
   line.setAttribute("d", `M${points.join("L")}`);
   area.setAttribute("d", `M0,48L${points.join("L")}L240,48Z`);
 }
@@ -79,9 +78,10 @@ function showPipeline(pipeline) {
   $("rate").textContent = last ? whole.format(last[1]) : "–";
   drawSpark(pipeline.rates);
   for (const name of ["accepted", "stored", "dead", "unique"]) $(name).textContent = whole.format(pipeline[name]);
-  const sum = pipeline.balanced ? "accepted = stored + dead" : "accepted ≠ stored + dead";
+  const taken = pipeline.replayed ? "accepted + replayed" : "accepted";
+  const sum = `${taken} ${pipeline.balanced ? "=" : "≠"} stored + dead`;
   $("check").textContent = (pipeline.balanced ? "✓ " : "✗ ") + sum;
-  $("check").className = `figure small ${pipeline.balanced ? "good" : "bad"}`;
+  $("check").className = `figure check ${pipeline.balanced ? "good" : "bad"}`;
   $("dead").className = pipeline.dead ? "warn" : "";
 }
 

@@ -88,12 +88,11 @@ def line_sql(account_id: int, digest: int, in_global: str) -> str:
     )
 
 
-def superseded_sql(before: int, suffix: str) -> str:
-    """Return the condition on live lines stored before an instant that no rating valid at that instant shows.
-
-    Args:
-        before: microseconds since 1970.
-        suffix: of the tables that hold this node's share: ratings and lines of an account lie on one shard.
-    """
-    valid = ratings_sql(None, None, before).replace("FROM ratings", f"FROM ratings{suffix}")
-    return f"settled = 0 AND stored_at < {before} AND ({ATTEMPT}) NOT IN (SELECT {ATTEMPT} FROM ({valid}))"
+def superseded_sql(before: int, in_global: str) -> str:
+    """Return the SQL of the attempts with live lines stored before an instant that no rating valid then shows."""
+    valid = f"SELECT {ATTEMPT} FROM ({ratings_sql(None, None, before)})"
+    not_in = in_global.replace("IN", "NOT IN")
+    return (
+        f"SELECT DISTINCT {ATTEMPT} FROM lines WHERE settled = 0 AND stored_at < {before}"
+        f" AND ({ATTEMPT}) {not_in} ({valid})"
+    )

@@ -22,7 +22,7 @@ from sinks.warehouse.protocol import (
     MeteredBlock,
     UsageRequest,
 )
-from sinks.warehouse.rating_store import RatingStore
+from sinks.warehouse.rating_store import ATTEMPTS_MAX, RatingStore
 
 DAY_SECONDS: Final = 86_400
 EVENT_COLUMNS: Final = ("event_high", "event_low")
@@ -176,8 +176,13 @@ class Store(RatingStore):
         capability = self.engine.capability
         suffix = "_local" if capability.cluster else ""
         on_cluster = f" ON CLUSTER '{capability.cluster}'" if capability.cluster else ""
-        lines = rating_sql.superseded_sql(before, suffix)
-        self.engine.execute(f"ALTER TABLE lines{suffix}{on_cluster} DELETE WHERE {lines}")
+        found = self.engine.select(rating_sql.superseded_sql(before, capability.in_global))
+        rows = list(zip(*found.to_pydict().values(), strict=True))
+        # By value: 18.16 cannot run a subquery in a deletion, and replicas must not each decide for themselves.
+        for part in (rows[i : i + ATTEMPTS_MAX] for i in range(0, len(rows), ATTEMPTS_MAX)):
+            listed = ", ".join(str(tuple(map(int, row))) for row in part)
+            where = f"({rating_sql.ATTEMPT}) IN ({listed})"
+            self.engine.execute(f"ALTER TABLE lines{suffix}{on_cluster} DELETE WHERE {where}")
         newest = self._number("SELECT max(generation) AS newest FROM attribution_generations")
         old = f"generation < {min(newest, before)}"
         self.engine.execute(f"ALTER TABLE attribution{on_cluster} DELETE WHERE {old}")

@@ -13,7 +13,7 @@ from collectors.replay import TraceReplay
 from collectors.runner import CollectLoop
 from collectors.schedule import Schedule
 from collectors.simulator import DEMO_TENANTS, Plan, Simulator, TenantPlan
-from collectors.spool_reader import SpoolReader
+from collectors.spool.reader import SpoolReader
 from schemas.clock import system_clock
 from schemas.errors import Transient
 from schemas.period import SECOND

@@ -7,7 +7,7 @@ import typer
 from billing.journal import all_transfers
 from billing.ledger import ADJUSTMENT, DEBIT, wallet_micros
 from collectors.spool import SAMPLES
-from collectors.spool_open import totals_of
+from collectors.spool.opening import totals_of
 from pipeline.dead_letters import DeadLetters, counts
 from pipeline.reconcile import Check, checks, duplicates
 from schemas.period import FOREVER, Period

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import typer
 
 from collectors.publisher import Publisher
-from collectors.spool_reader import SpoolReader
+from collectors.spool.reader import SpoolReader
 from schemas.errors import Invariant, Misconfigured
 from stratometer.commands.common import DataDir, start
 from stratometer.compose import embedded, open_dead_letters, open_parts, open_spool, publisher_settings, spools_dir

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import openmeter
 import orjson
+import pyarrow as pa
 import pytest
 from openmeter.models import Event
 
@@ -29,6 +30,16 @@ def arrow(**changed: object) -> bytes:
         "quantity": [300],
     }
     return encode(table_of({**columns, **changed}), BatchMeta("vc-brno", "remote", 7, NOW))
+
+
+def other_version() -> bytes:
+    with pa.ipc.open_stream(arrow()) as reader:
+        table = reader.read_all()
+    changed = table.replace_schema_metadata({**table.schema.metadata, b"schema_version": b"9"})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, changed.schema) as writer:
+        writer.write_table(changed)
+    return sink.getvalue().to_pybytes()
 
 
 @pytest.fixture
@@ -85,6 +96,7 @@ def test_one_bad_event_refuses_all_and_every_mistake_is_named(api: Api, taken: W
 
 
 SAMPLE = {"meter": "vm.vcpu", "cell_start": "2026-10-20T11:55:00Z", "quantity": 300}
+SOUL = {**SAMPLE, "meter": "vm.soul"}
 
 
 @pytest.mark.parametrize(
@@ -92,12 +104,12 @@ SAMPLE = {"meter": "vm.vcpu", "cell_start": "2026-10-20T11:55:00Z", "quantity": 
     [
         (arrow()[:-40], CONTENT_TYPE, 400, "not a readable Arrow IPC stream"),
         (b"not arrow", CONTENT_TYPE, 400, "Arrow"),
-        (arrow().replace(b"schema_version\x00\x00\x01\x00\x00\x001", b"schema_version\x00\x00\x01\x00\x00\x009"), CONTENT_TYPE, 400, "version 9"),
+        (other_version(), CONTENT_TYPE, 400, "version 9"),
         (b'{"data": NaN}', CONTENT_TYPE_ONE, 400, "NaN"),
         (orjson.dumps(event("a", data={"value": "NaN"})), CONTENT_TYPE_ONE, 400, "whole number"),
         (orjson.dumps(event("a", data={"value": -1})), CONTENT_TYPE_ONE, 400, "outside 0"),
         (orjson.dumps(event("a", time="2031-01-01T00:00:00Z")), CONTENT_TYPE_ONE, 400, "mend the clock"),
-        (orjson.dumps(event("a", type=SAMPLE_TYPE, data={**SAMPLE, "meter": "vm.soul"})), CONTENT_TYPE_ONE, 400, "/v1/meters"),
+        (orjson.dumps(event("a", type=SAMPLE_TYPE, data=SOUL)), CONTENT_TYPE_ONE, 400, "/v1/meters"),
         (b"x" * (BODY_BYTES_MAX + 2_000_000), CONTENT_TYPE_ONE, 413, "at most 8388608 bytes"),
         (b"<event/>", "text/xml", 415, "application/cloudevents+json"),
         (b"", "", 415, "application/cloudevents+json"),
@@ -175,12 +187,12 @@ def test_openmeters_sdk_works_unchanged(url: str, taken: World) -> None:
 def test_openmeters_sdk_reads_our_problems(url: str, taken: World) -> None:
     bad = Event(id="x", source="s", specversion="1.0", type="nope", subject="c")
     with openmeter.Client(endpoint=url, token=taken.tokens["ingest"]) as client:
-        with pytest.raises(Exception, match="400|Bad Request") as caught:
+        with pytest.raises(Exception, match=r"400|Bad Request") as caught:
             client.events.ingest_event(bad)
         assert caught.value.status_code == 400  # type: ignore[attr-defined]
     with (
         openmeter.Client(endpoint=url, token="sm_wrong_secret") as client,
-        pytest.raises(Exception, match="Unauthorized|401") as refused,
+        pytest.raises(Exception, match=r"Unauthorized|401") as refused,
     ):
         client.events.ingest_event(bad)
     assert refused.value.status_code == 401  # type: ignore[attr-defined]

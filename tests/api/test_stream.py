@@ -64,10 +64,12 @@ def test_streams_are_bounded_end_with_the_viewer_and_with_the_feed(world: World)
         headers = {"Authorization": f"Bearer {world.tokens['reader']}"}
         with httpx.Client(base_url=url, headers=headers, timeout=20) as client:
             with client.stream("GET", "/v1/stream") as first:
-                next(first.iter_lines())
-                second = httpx.get(f"{url}/v1/stream", headers=headers)
-                assert second.status_code == 503
-                assert second.headers["retry-after"]
+                lines = first.iter_lines()  # kept: a dropped iterator closes the connection
+                next(lines)
+                with httpx.stream("GET", f"{url}/v1/stream", headers=headers) as second:
+                    assert second.status_code == 503
+                    assert second.headers["retry-after"]
+                assert next(lines) == ""
             deadline = time.monotonic() + 15
             while time.monotonic() < deadline:
                 with client.stream("GET", "/v1/stream") as third:

@@ -13,7 +13,7 @@ from api.services import Services
 from billing.protocol import Account, Books, MappingRule, Role
 from pipeline.directory import Directory
 from pipeline.message import Message
-from pipeline.metering import Seen, meter
+from pipeline.metering import Seen, meter, portions
 from pipeline.rate import Rater
 from pipeline.settle import Settler, SettleRules
 from schemas.batch import BatchMeta, decode, encode, table_of
@@ -105,9 +105,10 @@ class World:
         self.sequence += 1
         meta = BatchMeta(site, "test", self.sequence, self.clock())
         message = Message(encode(table_of(columns), meta), f"spool/test/{self.sequence}")
-        metered = meter([message], self.registry, self.clock(), Seen())
-        assert not metered.dead
-        self.warehouse.write(metered.block, self.clock())
+        for portion in portions([message]):
+            metered = meter(portion, self.registry, self.clock(), Seen())
+            assert not metered.dead
+            self.warehouse.write(metered.block, self.clock())
 
     def rate(self, account: str, start: int = START, end: int = NOW) -> None:
         self.directory.refresh()

@@ -26,6 +26,7 @@ def counter(readings: Readings, cell: int) -> list[tuple[int, int, int, int]]:
     return listed(fold_counter(series, at, value, cell_seconds=cell).cells)
 
 
+@settings(deadline=None)
 @given(READINGS, CELLS, st.randoms(use_true_random=False))
 def test_order_and_repetition_change_nothing(readings: Readings, cell: int, random: object) -> None:
     again = readings + readings[: len(readings) // 2]
@@ -34,6 +35,7 @@ def test_order_and_repetition_change_nothing(readings: Readings, cell: int, rand
     assert counter(again, cell) == counter(readings, cell)
 
 
+@settings(deadline=None)
 @given(READINGS, CELLS)
 def test_gauge_equals_second_by_second(readings: Readings, cell: int) -> None:
     expected: dict[tuple[int, int], list[int]] = {}
@@ -50,6 +52,7 @@ def test_gauge_equals_second_by_second(readings: Readings, cell: int) -> None:
     assert gauge(readings, cell) == [(s, c, q, n) for (s, c), (q, n) in sorted(expected.items())]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**9), st.integers(1, 10**6), st.integers(0, 2 * 10**18), CELLS)
 def test_parts_sum_to_the_amount_and_are_fair(start: int, length: int, amount: int, cell: int) -> None:
     cells = fold_amounts(ints(0), ints(start), ints(start + length), ints(amount), cell)
@@ -59,6 +62,7 @@ def test_parts_sum_to_the_amount_and_are_fair(start: int, length: int, amount: i
         assert abs(quantity * length - amount * seconds) < length  # within one unit of the exact share
 
 
+@settings(deadline=None)
 @given(READINGS, CELLS)
 def test_counters_never_go_negative_and_keep_every_increase(readings: Readings, cell: int) -> None:
     total = 0
@@ -72,7 +76,7 @@ def test_counters_never_go_negative_and_keep_every_increase(readings: Readings, 
     assert sum(quantity for _, _, quantity, _ in cells) == total
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(READINGS, CELLS, st.integers(0, 20))
 def test_folding_again_with_what_is_needed_later_gives_the_same_cells(
     readings: Readings, cell: int, cells_done: int

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from collectors.publisher import Publisher, PublisherSettings
@@ -18,12 +18,14 @@ from schemas.batch import BATCH_BYTES_MAX, decode
 from schemas.resource import Descriptor
 from tests.collectors.fakes import T0, rows_of
 
+PARTITIONS = 4
+QUICK = {"reconnect.backoff.max.ms": 200}
 pytestmark = pytest.mark.server
 
 
 def make_topics(bootstrap: str, prefix: str) -> None:
     size = {"max.message.bytes": str(BATCH_BYTES_MAX + 1024 * 1024)}
-    made = [NewTopic(prefix + name, 4, 1, config=size) for name in (topics.SAMPLES, topics.RESOURCES)]
+    made = [NewTopic(prefix + name, PARTITIONS, 1, config=size) for name in (topics.SAMPLES, topics.RESOURCES)]
     client = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
     for future in client.create_topics(made).values():
         future.result(30)
@@ -31,9 +33,9 @@ def make_topics(bootstrap: str, prefix: str) -> None:
 
 def consumed(bootstrap: str, topic: str, want: int, seconds: float = 30) -> list[tuple[int, bytes, bytes]]:
     """Return (partition, key, value) of a topic from its start until `want` different values were seen."""
-    settings = {"bootstrap.servers": bootstrap, "group.id": f"g-{time.monotonic_ns()}", "auto.offset.reset": "earliest"}
-    consumer = Consumer({**settings, "fetch.message.max.bytes": 10_000_000, "log_level": 0})
-    consumer.subscribe([topic])
+    settings = {"bootstrap.servers": bootstrap, "group.id": "unused", "fetch.message.max.bytes": 10_000_000}
+    consumer = Consumer({**settings, "log_level": 0})
+    consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in range(PARTITIONS)])
     found: list[tuple[int, bytes, bytes]] = []
     deadline = time.monotonic() + seconds
     try:
@@ -49,9 +51,9 @@ def consumed(bootstrap: str, topic: str, want: int, seconds: float = 30) -> list
         consumer.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
-    """A broker of this test's own, because it is killed."""
+    """A broker of these tests' own, because it is killed."""
     server = KafkaServer(tmp_path_factory.mktemp("kafka"))
     try:
         yield start_or_skip(server)
@@ -60,25 +62,25 @@ def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]
         server.discard()
 
 
-def test_batches_and_descriptors_arrive(kafka_server: KafkaServer, tmp_path: Path) -> None:
-    make_topics(kafka_server.bootstrap, "collectors1.")
+def test_batches_and_descriptors_arrive(own_kafka: KafkaServer, tmp_path: Path) -> None:
+    make_topics(own_kafka.bootstrap, "collectors1.")
     seen = [Descriptor("site-1", f"vm/{k}", f"n{k}", "acme", T0) for k in range(30)]
     with Spool(tmp_path, "c1") as spool, spool.reader("kafka") as reader:
         spool.append_descriptors(seen)
         for number in range(40):
             spool.append_batch(rows_of(50, number), f"site-{number % 2}", 5)
-        publisher = Publisher(reader, "c1", PublisherSettings(kafka_server.bootstrap, "collectors1."))
+        publisher = Publisher(reader, "c1", PublisherSettings(own_kafka.bootstrap, "collectors1."))
         assert publisher.drain(30)
         publisher.close()
         assert (reader.acknowledged, publisher.counters.published_samples) == (41, 2000)
-    got = consumed(kafka_server.bootstrap, "collectors1.resources", 30)
+    got = consumed(own_kafka.bootstrap, "collectors1.resources", 30)
     assert sorted(resource.decode(value).resource for _, _, value in got) == sorted(each.resource for each in seen)
-    order_kept(consumed(kafka_server.bootstrap, "collectors1.samples", 40), 40)
+    order_kept(consumed(own_kafka.bootstrap, "collectors1.samples", 40), 40)
 
 
-def test_a_topic_that_comes_late_is_waited_for(kafka_server: KafkaServer, tmp_path: Path) -> None:
+def test_a_topic_that_comes_late_is_waited_for(own_kafka: KafkaServer, tmp_path: Path) -> None:
     settings = PublisherSettings(
-        kafka_server.bootstrap,
+        own_kafka.bootstrap,
         "late.",
         back_off_seconds_max=0.5,
         client={"topic.metadata.propagation.max.ms": 500, "topic.metadata.refresh.fast.interval.ms": 100},
@@ -89,16 +91,17 @@ def test_a_topic_that_comes_late_is_waited_for(kafka_server: KafkaServer, tmp_pa
         assert not publisher.drain(2)
         assert reader.acknowledged == 0
         assert publisher.counters.last_error
-        make_topics(kafka_server.bootstrap, "late.")
+        make_topics(own_kafka.bootstrap, "late.")
         assert publisher.drain(30)
         publisher.close()
 
 
 def test_a_killed_broker_costs_time_and_nothing_else(own_kafka: KafkaServer, tmp_path: Path) -> None:
-    make_topics(own_kafka.bootstrap, "")
+    make_topics(own_kafka.bootstrap, "killed.")
     stop = threading.Event()
+    settings = PublisherSettings(own_kafka.bootstrap, "killed.", in_flight_messages_max=20, client=QUICK)
     with Spool(tmp_path, "c1") as spool, spool.reader("kafka") as reader:
-        publisher = Publisher(reader, "c1", PublisherSettings(own_kafka.bootstrap, in_flight_messages_max=20))
+        publisher = Publisher(reader, "c1", settings)
         thread = threading.Thread(target=publisher.run, args=(stop,))
         thread.start()
         try:
@@ -117,7 +120,7 @@ def test_a_killed_broker_costs_time_and_nothing_else(own_kafka: KafkaServer, tmp
         finally:
             stop.set()
             thread.join(30)
-    order_kept(consumed(own_kafka.bootstrap, topics.SAMPLES, 400), 400)
+    order_kept(consumed(own_kafka.bootstrap, "killed.samples", 400), 400)
 
 
 def append(spool: Spool, first: int, last: int, pause: float) -> None:

@@ -9,7 +9,7 @@ from collectors.interface import Collector, Poll
 from collectors.runner import CollectLoop
 from collectors.schedule import Schedule
 from collectors.spool import Spool, SpoolSettings
-from collectors.spool_reader import scan
+from collectors.spool.reader import scan
 from schemas.errors import Misconfigured, Transient
 from schemas.resource import Descriptor
 from tests.collectors.fakes import T0, FakeClock, ListedCollector, rows_of

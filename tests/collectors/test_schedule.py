@@ -1,7 +1,7 @@
 """Schedules: slots follow from time alone, and missed slots make one run."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectors.schedule import Schedule, Ticker
@@ -10,6 +10,7 @@ from schemas.period import SECOND
 from tests.collectors.fakes import T0, FakeClock
 
 
+@settings(deadline=None)
 @given(st.integers(1, 3600), st.data())
 def test_each_slot_has_one_run_within_its_jitter(interval: int, data: st.DataObject) -> None:
     jitter = data.draw(st.integers(0, interval - 1))

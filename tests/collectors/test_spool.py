@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from collectors.spool import Spool, SpoolSettings
-from collectors.spool_batch import descriptors_of
-from collectors.spool_frame import Tally
-from collectors.spool_reader import SpoolReader, scan
-from collectors.spool_segment import segments
+from collectors.spool.batches import descriptors_of
+from collectors.spool.frame import Tally
+from collectors.spool.reader import SpoolReader, scan
+from collectors.spool.segment import segments
 from schemas import batch as sample_batch
 from schemas.errors import Invariant, Misconfigured, Poison, Transient
 from schemas.resource import Descriptor
@@ -53,8 +53,8 @@ def test_a_batch_carries_its_own_sequence(tmp_path: Path) -> None:
 
 
 def test_a_batch_beyond_the_limits_is_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("collectors.spool_batch.BATCH_ROWS_MAX", 100)
-    monkeypatch.setattr("collectors.spool_batch.BATCH_BYTES_MAX", 4_000)
+    monkeypatch.setattr("collectors.spool.batches.BATCH_ROWS_MAX", 100)
+    monkeypatch.setattr("collectors.spool.batches.BATCH_BYTES_MAX", 4_000)
     with Spool(tmp_path, "c1") as spool:
         sequences = spool.append_batch(rows_of(1000), "site-1", 77)
         assert len(sequences) >= 10
@@ -210,7 +210,12 @@ def test_a_failed_fsync_stops_the_spool(tmp_path: Path, monkeypatch: pytest.Monk
 def test_fsync_policies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: str) -> None:
     synced: list[int] = []
     real = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(fd), real(fd))[1])
+
+    def fsync(descriptor: int) -> None:
+        synced.append(descriptor)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
     settings = SpoolSettings(fsync=policy, group_milliseconds=10)  # type: ignore[arg-type]
     with Spool(tmp_path, "c1", settings) as spool:
         synced.clear()

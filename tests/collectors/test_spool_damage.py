@@ -1,15 +1,26 @@
 """The spool after power failures and on failing disks: torn tails, damaged middles, cursors ahead of the log."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectors.spool import Spool, SpoolSettings
-from collectors.spool_reader import SpoolReader, scan
-from collectors.spool_segment import segments
+from collectors.spool.reader import SpoolReader, scan
+from collectors.spool.segment import segments
 
 SETTINGS = SpoolSettings(fsync="close")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_disk() -> Iterator[None]:
+    """These tests damage files by hand: waiting for the disk thousands of times would prove nothing more."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 def filled(path: Path, count: int = 12, settings: SpoolSettings = SETTINGS) -> list[int]:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from collectors.spool import Spool
-from collectors.spool_reader import SpoolReader, scan
+from collectors.spool.reader import SpoolReader, scan
 
 
 def start(path: Path) -> subprocess.Popen[str]:
@@ -19,7 +19,7 @@ def test_killed_writers_lose_nothing_that_was_durable(tmp_path: Path) -> None:
     rng, last = random.Random(7), 0
     with SpoolReader(tmp_path, "follower") as follower:
         followed: list[int] = []
-        for _ in range(6):
+        for _ in range(5):
             writer = start(tmp_path)
             assert writer.stdout is not None
             assert writer.stdout.readline().startswith("opened ")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from collectors.spool import Spool, SpoolSettings
-from collectors.spool_reader import SpoolReader
+from collectors.spool.reader import SpoolReader
 from schemas.errors import Transient
 
 READERS = ("a", "b")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import structlog
 
-from collectors.spool_settings import SpoolSettings
+from collectors.spool.settings import SpoolSettings
 from schemas.errors import Invariant, Transient
 
 _log = structlog.get_logger(__name__)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from collectors.replay_trace import TRACE_COLUMNS, Machine
+from collectors.replay.trace import TRACE_COLUMNS, Machine
 
 _ROWS_PER_READ = 10_000
 _CELL = 300

@@ -13,10 +13,10 @@ from typing import Final, Self
 
 import structlog
 
-from collectors import spool_cursor
-from collectors.spool_head import Head
-from collectors.spool_lock import FileLock
-from collectors.spool_segment import Damage, Record, first_sequence_of, segments, walk
+from collectors.spool import cursor
+from collectors.spool.head import Head
+from collectors.spool.lock import FileLock
+from collectors.spool.segment import Damage, Record, first_sequence_of, segments, walk
 from schemas.clock import system_clock
 from schemas.errors import Invariant
 from schemas.period import SECOND, Clock
@@ -46,15 +46,15 @@ class SpoolReader:
         """
         self.directory = directory
         self.name = name
-        path = spool_cursor.cursor_path(directory, name)
+        path = cursor.cursor_path(directory, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock: FileLock | None = FileLock(
             path.with_suffix(".lock"), f"reader {name!r} of spool {directory}", clock() // SECOND
         )
-        stored = spool_cursor.load(directory, name)
+        stored = cursor.load(directory, name)
         if stored is None:
             stored = 0
-            spool_cursor.store(directory, name, stored)
+            cursor.store(directory, name, stored)
         self._acknowledged = stored
         self._position = stored
         self._segment: Path | None = None
@@ -103,7 +103,7 @@ class SpoolReader:
             return
         if sequence > self._position:
             raise Invariant(f"reader {self.name!r} acknowledges {sequence} but has read only up to {self._position}")
-        spool_cursor.store(self.directory, self.name, sequence)
+        cursor.store(self.directory, self.name, sequence)
         self._acknowledged = sequence
 
     def rewind(self) -> None:

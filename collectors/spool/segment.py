@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from collectors.spool_frame import (
+from collectors.spool.frame import (
     HEADER_BYTES,
     MAGIC,
     NOTES_BYTES_MAX,

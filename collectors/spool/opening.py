@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from collectors import spool_cursor
-from collectors.spool_frame import Tally
-from collectors.spool_segment import Damage, Found, create, first_sequence_of, segments, walk
+from collectors.spool import cursor
+from collectors.spool.frame import Tally
+from collectors.spool.segment import Damage, Found, create, first_sequence_of, segments, walk
 
 
 @dataclass(slots=True)
@@ -96,7 +96,7 @@ def _cut_tail(opened: Opened) -> None:
 
 def _skip_to_cursors(directory: Path, opened: Opened, now: int) -> None:
     """Never give a sequence again that a reader has already acknowledged: it would skip the new record."""
-    passed = max(spool_cursor.all_cursors(directory).values(), default=0)
+    passed = max(cursor.all_cursors(directory).values(), default=0)
     if passed <= opened.last_sequence:
         return
     opened.repair.append(

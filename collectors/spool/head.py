@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from collectors.spool_frame import HEADER_BYTES, parse_header
-from collectors.spool_segment import first_sequence_of, next_whole, segments
+from collectors.spool.frame import HEADER_BYTES, parse_header
+from collectors.spool.segment import first_sequence_of, next_whole, segments
 
 
 class Head:

@@ -6,7 +6,7 @@ from typing import Final
 
 import orjson
 
-from collectors.spool_segment import write_durably
+from collectors.spool.segment import write_durably
 from schemas.errors import Invariant, Misconfigured, Transient
 
 FOLDER: Final = "cursors"

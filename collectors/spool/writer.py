@@ -1,10 +1,10 @@
 """The durable store and forward log of a collector; in the embedded deployment it is the log itself.
 
-Records get sequences 1, 2, 3 … without holes and are never changed. Several readers (`spool_reader`), also in other
+Records get sequences 1, 2, 3 … without holes and are never changed. Several readers (`reader`), also in other
 processes, follow at their own pace; a segment is removed when every registered reader has passed it and it is older
 than the retention. Data that a reader still needs is never removed: a full spool refuses to take more, and says why.
 
-Files: ``<first sequence>.segment``, ``cursors/<reader>.json``, ``lock``. See `spool_frame` for a record's bytes.
+Files: ``<first sequence>.segment``, ``cursors/<reader>.json``, ``lock``. See `frame` for a record's bytes.
 """
 
 import threading
@@ -17,15 +17,15 @@ from typing import Self
 import pyarrow as pa
 import structlog
 
-from collectors import spool_cursor
-from collectors.spool_batch import batch_payloads, descriptor_payloads
-from collectors.spool_file import SegmentFile
-from collectors.spool_frame import Notes, Tally, frame
-from collectors.spool_lock import FileLock
-from collectors.spool_open import open_newest
-from collectors.spool_reader import SpoolReader
-from collectors.spool_segment import create, first_sequence_of, made_at, segments, sync_directory, write_durably
-from collectors.spool_settings import SpoolSettings
+from collectors.spool import cursor
+from collectors.spool.batches import batch_payloads, descriptor_payloads
+from collectors.spool.file import SegmentFile
+from collectors.spool.frame import Notes, Tally, frame
+from collectors.spool.lock import FileLock
+from collectors.spool.opening import open_newest
+from collectors.spool.reader import SpoolReader
+from collectors.spool.segment import create, first_sequence_of, made_at, segments, sync_directory, write_durably
+from collectors.spool.settings import SpoolSettings
 from schemas.clock import system_clock
 from schemas.errors import Misconfigured, Transient
 from schemas.period import SECOND, Clock
@@ -97,7 +97,7 @@ class Spool:
 
         Args:
             kind: ``samples``, ``resources``, ``dead`` or a plug-in's own.
-            payload: at most `spool_frame.RECORD_BYTES_MAX` bytes.
+            payload: at most `frame.RECORD_BYTES_MAX` bytes.
             headers: small texts for the readers.
             samples: how many samples the payload holds, for `totals`.
             durable: return only when it is on disk, whatever the fsync setting.
@@ -185,7 +185,7 @@ class Spool:
     def append_descriptors(
         self, descriptors: Sequence[Descriptor], *, position: str = "", durable: bool = False
     ) -> list[int]:
-        """Append resource descriptors, many to a record (`spool_batch.descriptors_of` takes them apart again)."""
+        """Append resource descriptors, many to a record (`batches.descriptors_of` takes them apart again)."""
         made = [(payload, 0) for payload in descriptor_payloads(descriptors)]
         return self.append_made(RESOURCES, lambda _: made, position=position, durable=durable)
 
@@ -223,11 +223,11 @@ class Spool:
 
     def cursors(self) -> dict[str, int]:
         """Return the registered readers and what each has acknowledged."""
-        return spool_cursor.all_cursors(self.directory)
+        return cursor.all_cursors(self.directory)
 
     def forget(self, name: str) -> None:
         """Remove a reader: what only it still needed may be trimmed from now on."""
-        spool_cursor.remove(self.directory, name)
+        cursor.remove(self.directory, name)
 
     def trim(self) -> int:
         """Remove segments that every reader has passed and that are older than the retention; return their bytes."""

@@ -15,8 +15,8 @@ from collectors.fold import amount_of
 from collectors.fold_cut import I64, cut, gather, split
 from collectors.health import HealthTracker
 from collectors.interface import Gap, Health, Poll
-from collectors.replay_totals import ReplayTotals, totals_of
-from collectors.replay_trace import Machine, Rows, machines, portions
+from collectors.replay.totals import ReplayTotals, totals_of
+from collectors.replay.trace import Machine, Rows, machines, portions
 from schemas.batch import canonical_attributes, table_of
 from schemas.errors import Misconfigured
 from schemas.period import SECOND
