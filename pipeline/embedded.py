@@ -46,7 +46,12 @@ class EmbeddedRunner:
         """Meter everything in the spools and rate what it touched, in this thread."""
         while self._feed.step():
             progress(self._feed.backlog())
-        self.rate_waiting()
+        self.sweep_and_rate()
+
+    def sweep_and_rate(self) -> int:
+        """Rate what waits and what an earlier process left unrated; return how many windows changed."""
+        self._sweep()
+        return self.rate_waiting()
 
     def rate_waiting(self) -> int:
         """Rate the accounts that wait; return how many windows changed. One caller at a time."""

@@ -9,6 +9,8 @@ from billing.protocol import Books
 from pipeline.directory import Directory
 from pipeline.rate import Rater
 from pipeline.touched import touched_days
+from schemas.claim import Claim
+from schemas.ids import account_id
 from schemas.period import Clock, Period
 from sinks.warehouse.protocol import Warehouse
 
@@ -44,6 +46,7 @@ class LiveRating:
         self._warehouse, self._books, self._directory = warehouse, books, directory
         self._rater, self._clock = rater, clock
         self._swept_to = 0
+        self._published: Mapping[str, tuple[Claim, ...]] | None = None
 
     def rate(self, touched: Mapping[str, Period]) -> int:
         """Rate the named accounts as of now; return how many windows changed. Raises Transient."""
@@ -69,9 +72,19 @@ class LiveRating:
         for. Sweeps overlap, because a row's `stored_at` is a little older than the moment it becomes visible.
         """
         now = self._clock()
+        self._publish_attribution(now)
         days = touched_days(self._warehouse, self._books, self._directory, self._swept_to, now)
         self._swept_to = now - SWEEP_OVERLAP_MICROS
         return {account: Period(found[0].start, found[-1].end) for account, found in days.items() if found}
+
+    def _publish_attribution(self, now: int) -> None:
+        """Let the analysts' views know who pays for what, when it changed."""
+        claims = self._directory.all_claims()
+        if claims != self._published:
+            named = {account_id(account): account for account in claims}
+            self._warehouse.write_names(accounts=named)
+            self._warehouse.write_attribution({account_id(a): found for a, found in claims.items()}, now)
+            self._published = claims
 
 
 SWEEP_OVERLAP_MICROS = 120 * 1_000_000

@@ -20,8 +20,10 @@ SUM_MAX: Final = 9.2e18
 Array = npt.NDArray[np.generic]
 
 
-def combined(parts: Sequence[pa.Table]) -> pa.Table:
+def combined(parts: list[pa.Table]) -> pa.Table:
     """Return parts of usage as one table in USAGE_SCHEMA, ordered by the key columns, keys unique.
+
+    The list is emptied and columns are replaced one by one, so that a million rows are not held three times over.
 
     Raises:
         Invariant: a sum of quantities does not fit into 64 bits: ask for smaller segments, or by resource.
@@ -32,8 +34,10 @@ def combined(parts: Sequence[pa.Table]) -> pa.Table:
         name: np.concatenate([part.column(name).to_numpy() for part in parts if part.num_rows])
         for name in (*KEYS, *SUMS, "digest", APPROXIMATE)
     }
+    parts.clear()
     order = np.lexsort([columns[name] for name in reversed(KEYS)])
-    columns = {name: values[order] for name, values in columns.items()}
+    for name in columns:
+        columns[name] = columns[name][order]
     starts = _starts([columns[name] for name in KEYS])
     if len(starts) < len(order):
         columns = _folded(columns, starts)

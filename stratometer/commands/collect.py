@@ -21,6 +21,7 @@ from stratometer.commands.common import DataDir, Json, start
 from stratometer.compose import embedded, open_dead_letters, open_parts, open_spool, publisher_settings, spools_dir
 from stratometer.months import month_before, month_period
 from stratometer.output import print_json, progress, say
+from stratometer.prepare import prepare
 from stratometer.settings import Settings
 
 DRAIN_SECONDS = 24 * 3600
@@ -96,8 +97,7 @@ def _publish(settings: Settings, name: str) -> None:
 
 def _meter_here(settings: Settings) -> None:
     with open_parts(settings) as parts, open_dead_letters(settings) as letters:
-        parts.warehouse.migrate()
-        parts.books.migrate()
+        prepare(parts)
         stream = embedded(parts, letters)
         stream.runner.drain()
         stream.feed.close()

@@ -33,6 +33,7 @@ from stratometer.ingest import SpoolIngest
 from stratometer.log import configure
 from stratometer.months import month_before, month_name, month_period
 from stratometer.output import print_json, print_table, progress, say
+from stratometer.prepare import prepare
 from stratometer.serving import bind, services, serving, url_of
 from stratometer.settings import load
 from stratometer.stopping import stop_event
@@ -76,8 +77,7 @@ def register(app: typer.Typer) -> None:
                 open_parts(settings, owner_note=url_of(listener) if listener else "demo --once")
             )
             letters = stack.enter_context(open_dead_letters(settings))
-            parts.warehouse.migrate()
-            parts.books.migrate()
+            prepare(parts)
             provide(parts)
             stream = embedded(parts, letters)
             done = _month(parts, stream, period, quiet=json)

@@ -12,6 +12,7 @@ from stratometer.commands.common import DataDir, start
 from stratometer.compose import embedded, open_dead_letters, open_parts, open_spool, publisher_settings, spools_dir
 from stratometer.ingest import COLLECTOR, SpoolIngest
 from stratometer.output import say
+from stratometer.prepare import prepare
 from stratometer.serving import bind, services, serving, url_of
 from stratometer.settings import Settings
 from stratometer.stopping import stop_event
@@ -46,8 +47,7 @@ def run_embedded(settings: Settings) -> None:
     with ExitStack() as stack:
         parts = stack.enter_context(open_parts(settings, owner_note=url))
         letters = stack.enter_context(open_dead_letters(settings))
-        parts.warehouse.migrate()
-        parts.books.migrate()
+        prepare(parts)
         spool = stack.enter_context(open_spool(settings, COLLECTOR))
         stream = embedded(parts, letters)
         ingest = SpoolIngest(spool, parts.clock)

@@ -27,8 +27,9 @@ def all_checks(parts: Parts, letters: DeadLetters, done: MonthDone, period: Peri
     """Return every check over the month."""
     truth = truth_of(done.fleet)
     found, _ = compare(parts, letters)
-    month = _usage(parts, done, [period.start, period.end])
-    hours = _usage(parts, done, list(range(period.start, period.end + 1, HOUR_SECONDS)))
+    month, unique = _usage(parts, done, [period.start, period.end])
+    hours, _ = _usage(parts, done, list(range(period.start, period.end + 1, HOUR_SECONDS)))
+    found.append(Check("unique samples = simulator's own count", unique, truth.samples_total))
     found += list(_against_truth(truth, month))
     found.append(Check("Σ windows = Σ samples (quantities)", sum(hours.values()), sum(month.values())))
     found.append(Check("unpriced lines", _unpriced(parts, period), 0))
@@ -45,8 +46,8 @@ def _against_truth(truth: Truth, month: Totals) -> Iterator[Check]:
     yield Check("Σ quantities, simulator's own = ours", sum(expected.values()), sum(month.values()))
 
 
-def _usage(parts: Parts, done: MonthDone, edges: list[int]) -> Totals:
-    """Return deduplicated usage of the demo's site, summed over the segments."""
+def _usage(parts: Parts, done: MonthDone, edges: list[int]) -> tuple[Totals, int]:
+    """Return deduplicated usage of the demo's site, summed over the segments, and the number of samples in it."""
     site = done.fleet.plan.site
     tenants = {tenant_id(site, t.name): t.name for t in done.fleet.plan.tenants}
     usage = parts.warehouse.usage(UsageRequest(None, edges, group=frozenset({"tenant", "attributes"})))
@@ -55,11 +56,13 @@ def _usage(parts: Parts, done: MonthDone, edges: list[int]) -> Totals:
         i: orjson.dumps(s, option=orjson.OPT_SORT_KEYS).decode() for i, s in parts.directory.attribute_sets(ids).items()
     }
     totals: dict[tuple[str, str, str], int] = defaultdict(int)
+    samples = 0
     for row in usage.to_pylist():
         tenant = tenants.get(row["tenant_id"])
-        if tenant is not None and row["quantity"]:
+        if tenant is not None:
+            samples += row["samples"]
             totals[tenant, parts.registry.by_id[row["meter_id"]].key, sets[row["attributes_id"]]] += row["quantity"]
-    return totals
+    return {key: quantity for key, quantity in totals.items() if quantity}, samples
 
 
 def _unpriced(parts: Parts, period: Period) -> int:

@@ -72,7 +72,7 @@ def run_month(
     loop = CollectLoop(simulator, spool, Schedule(300), clock=parts.clock)
     timings.run("collect and meter", lambda: _collect(loop, spool, stream, told))
     told("rating", 0)
-    timings.run("rate", stream.runner.rate_waiting)
+    timings.run("rate", stream.runner.sweep_and_rate)
     told("settling", 0)
     report = timings.run("settle", lambda: parts.settler.run(lambda done, _all: told("settling", done)))
     return MonthDone(fleet, spool.appended_samples, report, timings)

@@ -37,7 +37,7 @@ class Faulty:
 @pytest.fixture
 def away(world: World) -> Iterator[tuple[Faulty, httpx.Client]]:
     store = Faulty(world.warehouse)
-    broken: Any = replace(services(world), warehouse=store)  # type: ignore[type-var]
+    broken: Any = replace(services(world), warehouse=store)
     with serving(broken) as url, httpx.Client(base_url=url, timeout=30) as client:
         client.headers["Authorization"] = f"Bearer {world.tokens['admin']}"
         yield store, client
@@ -71,7 +71,7 @@ def test_our_own_mistake_tells_nothing_internal(
 
 def test_the_feed_keeps_its_last_figures_and_says_so(world: World) -> None:
     store = Faulty(world.warehouse)
-    feed = StoreFeed(store, world.directory, world.registry, world.clock)  # type: ignore[arg-type]
+    feed = StoreFeed(store, world.directory, world.registry, world.clock)
     good = feed.look()
     assert good.counters.accepted
     assert good.fault == ""

@@ -9,7 +9,7 @@ from api.parameters import stamp
 from tests.api.conftest import Api
 from tests.api.world import DAY, START, World, allocation
 
-PERIOD = {"from": "2026-10-16T22:00:00Z", "to": "2026-10-21T22:00:00Z"}
+PERIOD: dict[str, Any] = {"from": "2026-10-16T22:00:00Z", "to": "2026-10-21T22:00:00Z"}
 
 
 def get(client: httpx.Client, path: str, status: int = 200, **params: Any) -> Any:
@@ -65,7 +65,8 @@ def test_usage_is_filtered_by_attributes_whatever_is_grouped(acme: httpx.Client)
     params: dict[str, Any] = {"attr.tier": "gold", "window": "total"}
     (row,) = usage(acme, **params)
     assert (row["meter"], row["quantity"]["base"], row["attributes"]) == ("disk.capacity", 102_400 * 3 * DAY, None)
-    assert usage(acme, **{"attr.tier": "nickel"}) == []
+    nickel: dict[str, Any] = {"attr.tier": "nickel"}
+    assert usage(acme, **nickel) == []
 
 
 @pytest.mark.parametrize(
