@@ -10,10 +10,10 @@ from threading import Lock
 from typing import Final
 
 import orjson
-from rating.price_list import PriceList, parse
 
 from billing.protocol import Account, Books
 from pipeline.attribution import UNATTRIBUTED, needs_resources, resolve
+from rating.price_list import PriceList, parse
 from schemas.claim import Claim
 from schemas.ids import account_id
 from schemas.meters import Registry
@@ -45,6 +45,7 @@ class Directory:
         self._books, self._warehouse, self._registry, self._clock = books, warehouse, registry, clock
         self._ttl = ttl_seconds * SECOND
         self._cache = _Cache()
+        self._past: tuple[int, Mapping[str, tuple[Claim, ...]]] | None = None
         self._sets: dict[int, Mapping[str, str]] = {}
         self._lists: dict[tuple[str, int], PriceList] = {}
         self._lock = Lock()
@@ -52,7 +53,7 @@ class Directory:
     def refresh(self) -> None:
         """Forget what was read, for example after a rule was changed in this process."""
         with self._lock:
-            self._cache = _Cache()
+            self._cache, self._past = _Cache(), None
 
     def accounts(self) -> Mapping[str, Account]:
         """Return all accounts by id."""
@@ -64,13 +65,19 @@ class Directory:
 
     def claims(self, account: str, as_of: int | None = None) -> tuple[Claim, ...]:
         """Return an account's own claims under the rules known at an instant (microseconds; None: now)."""
-        if as_of is None:
-            return self._now().claims.get(account, ())
-        return self._resolved(as_of).get(account, ())
+        return self.all_claims(as_of).get(account, ())
 
     def all_claims(self, as_of: int | None = None) -> Mapping[str, tuple[Claim, ...]]:
         """Return the claims of every account, `UNATTRIBUTED` included."""
-        return self._now().claims if as_of is None else self._resolved(as_of)
+        if as_of is None:
+            return self._now().claims
+        with self._lock:
+            past = self._past
+        if past is None or past[0] != as_of:
+            past = (as_of, self._resolved(as_of))
+            with self._lock:
+                self._past = past
+        return past[1]
 
     def accounts_of_tenants(self, tenant_ids: Sequence[int]) -> frozenset[str]:
         """Return the accounts that claim anything of these tenants; a tenant not seen before is looked up at once."""

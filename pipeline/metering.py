@@ -120,8 +120,7 @@ def meter(portion: Portion, registry: Registry, now: int, seen: Seen) -> Metered
     bounds = np.concatenate([[0], np.cumsum([r.rows.num_rows for r in readable])])
     if (verdict >= 0).any():
         dead += _refused(readable, bounds, verdict, rules, now)
-    refused = np.add.reduceat((verdict >= 0).astype(np.int64), bounds[:-1].clip(max=columns.rows - 1))
-    refused[np.diff(bounds) == 0] = 0
+    refused = np.diff(np.concatenate([[0], np.cumsum(verdict >= 0)])[bounds])
     intake += [_intake(r, int(n)) for r, n in zip(readable, refused, strict=True)]
 
     good = verdict < 0
@@ -194,12 +193,13 @@ def _samples(
     events = np.flatnonzero(c.has_event[good])
     if len(events):
         rows = table.select(["event_source", "event_id"]).take(pa.array(np.flatnonzero(good)[events]))
-        pairs = zip(rows.column(0).to_pylist(), rows.column(1).to_pylist(), strict=True)
-        keys = np.array([event_key(source, event) for source, event in pairs], np.uint64)
+        own_sites = [site] * len(events) if site_of_row is None else site_of_row[good][events].tolist()
+        named = zip(own_sites, rows.column(0).to_pylist(), rows.column(1).to_pylist(), strict=True)
+        keys = np.array([event_key(*parts) for parts in named], np.uint64)
         high[events], low[events] = keys[:, 0], keys[:, 1]
-        rank[events] = event_rank(
-            revision[events].astype(np.uint64), cell_start[events].astype(np.uint64), content[events]
-        )
+        # An event's identity names neither resource nor meter, so contradicting copies may differ in them, too.
+        content = mix_columns(content[events], resources[events], meters[pick(c.meter)][events], covered[events])
+        rank[events] = event_rank(revision[events].astype(np.uint64), cell_start[events].astype(np.uint64), content)
     text_of = {int(sets[i]): c.attribute_names[i] for i in _used(pick(c.attributes))}
     names = Names(names.sites, names.tenants, names.resources, names.resource_tenants, text_of)
     return {

@@ -94,10 +94,9 @@ class Rater:
     def _rate(
         self, account: Account, cycles: Sequence[Period], stretch: Period | None, cutoff: int, *, settle: bool
     ) -> tuple[dict[Period, CycleRated], list[Rating]]:
-        as_of = cutoff if settle else None
-        price_list = self._directory.price_list(account, as_of) or NO_PRICE_LIST
+        price_list = self._directory.price_list(account, cutoff) or NO_PRICE_LIST
         self._name(account, price_list)
-        claims = self._directory.claims(account.id, as_of)
+        claims = self._directory.claims(account.id, cutoff)
         key = account_id(account.id)
         results = {cycle: CycleRated(price_list) for cycle in cycles}
         changed: list[Rating] = []

@@ -50,11 +50,11 @@ class LiveRating:
 
     def rate(self, touched: Mapping[str, Period]) -> int:
         """Rate the named accounts as of now; return how many windows changed. Raises Transient."""
-        changed = 0
+        changed, cutoff = 0, self._clock()
         accounts = self._directory.accounts()
         for name, cells in sorted(touched.items()):
             if name in accounts:
-                changed += len(self._rater.rate_live(accounts[name], cells, self._clock()))
+                changed += len(self._rater.rate_live(accounts[name], cells, cutoff))
         return changed
 
     def accounts_of(self, touched: Mapping[int, Period]) -> dict[str, Period]:

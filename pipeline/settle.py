@@ -24,6 +24,9 @@ from sinks.warehouse.protocol import Warehouse
 log = structlog.get_logger(__name__)
 
 CURSOR: Final = "settle"
+DAY_MICROS: Final = DAY_SECONDS * SECOND
+SUPERSEDED_DAYS: Final = 90
+"""How long live ratings that a newer one replaced can still be read as of their time."""
 RACES_MAX: Final = 5
 """How often a settlement that another process recorded first is computed anew."""
 
@@ -92,6 +95,8 @@ class Settler:
                 problems.append(f"{account.id}: {error}")
         if not problems:
             self._books.advance(CURSOR, cutoff)
+            if since // DAY_MICROS != cutoff // DAY_MICROS:  # once a day
+                self._warehouse.prune(cutoff - SUPERSEDED_DAYS * DAY_MICROS)
         return SettleReport(cutoff, total, recorded, problems)
 
     def _work(self, since: int, cutoff: int) -> dict[Account, list[Period]]:

@@ -53,16 +53,16 @@ class SpoolFeed:
         messages = [Message(r.payload, f"spool/{name}/{r.sequence}") for r in records if r.kind == SAMPLES]
         if messages:
             self._writer.write(messages)
-        self._describe([r for r in records if r.kind == RESOURCES])
+        self._describe(name, [r for r in records if r.kind == RESOURCES])
         reader.acknowledge(records[-1].sequence)
         return len(records)
 
-    def _describe(self, records: list[Record]) -> None:
+    def _describe(self, name: str, records: list[Record]) -> None:
         found = []
         for record in records:
             try:
                 found += descriptors_of(record.payload)
             except Poison as error:
-                self._writer.refuse(Message(record.payload, f"spool/{record.sequence}"), error)
+                self._writer.refuse(Message(record.payload, f"spool/{name}/{record.sequence}"), error)
         if found:
             self._writer.describe(found)

@@ -24,8 +24,9 @@ def touched_days(
     changed = changed_since(books, since)
     table = warehouse.touched(0 if changed else since, before)
     days: dict[str, set[int]] = {}
+    cotenants = warehouse.cotenants()  # a resource that changed hands: its former tenant may have lost samples
     for tenant, day in zip(table.column("tenant_id").to_pylist(), table.column("day").to_pylist(), strict=True):
-        for account in directory.accounts_of_tenants([tenant]):
+        for account in directory.accounts_of_tenants([tenant, *cotenants.get(tenant, ())]):
             days.setdefault(account, set()).add(day)
     if changed and days:
         everything = set().union(*days.values())

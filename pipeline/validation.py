@@ -10,12 +10,11 @@ import numpy.typing as npt
 import orjson
 import pyarrow as pa
 
-from schemas.batch import canonical_attributes
+from schemas.batch import NAME_LENGTH_MAX, canonical_attributes
 from schemas.identity import REVISION_MAX
 from schemas.meters import QUANTITY_MAX, Registry
 from schemas.period import iso
 
-NAME_LENGTH_MAX: Final = 512
 ATTRIBUTES_MAX: Final = 16
 FUTURE_SECONDS_MAX: Final = 24 * 3600
 """How far ahead of our clock a cell may start; clocks of hosts and collectors differ, days do not."""

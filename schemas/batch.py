@@ -19,6 +19,11 @@ HEADER_CONTENT_TYPE: Final = "content-type"
 HEADER_SCHEMA_VERSION: Final = "schema-version"
 BATCH_BYTES_MAX: Final = 8 * 1024 * 1024
 BATCH_ROWS_MAX: Final = 1_000_000
+END_OF_STREAM: Final = bytes.fromhex("ffffffff00000000")
+"""Arrow takes the end of the bytes for the end of the stream, too; we do not: it may have been cut off."""
+SEQUENCE_MAX: Final = 2**63 - 1
+NAME_LENGTH_MAX: Final = 512
+"""Characters of a site's, collector's, tenant's or resource's name."""
 
 _READ_OPTIONS = pa.ipc.IpcReadOptions(use_threads=False)  # a pool costs more than it saves on batches this small
 _TEXT = pa.dictionary(pa.int32(), pa.utf8())
@@ -118,23 +123,30 @@ def decode(payload: bytes) -> tuple[pa.RecordBatch, BatchMeta]:
     """
     if len(payload) > BATCH_BYTES_MAX:
         raise BadBatch("too_large", f"{len(payload)} bytes; a batch holds at most {BATCH_BYTES_MAX}: split the poll")
+    if not payload.endswith(END_OF_STREAM):
+        raise BadBatch("bad_arrow", "not a whole Arrow IPC stream: its end mark is missing")
     try:
         with pa.ipc.open_stream(payload, options=_READ_OPTIONS) as reader:
             schema, batches = reader.schema, [batch for batch in reader if batch.num_rows]
             meta = _meta_of(schema)
             _check_schema(schema)
+            for batch in batches:  # before they are joined: joining trusts a dictionary's indices
+                batch.validate(full=True)
             rows = batches[0] if len(batches) == 1 else _combined(batches, schema)
         if rows.num_rows > BATCH_ROWS_MAX:
             raise BadBatch("too_large", f"{rows.num_rows} rows; a batch holds at most {BATCH_ROWS_MAX}: split the poll")
-        rows.validate(full=True)
+        _check_nulls(rows)
     except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
         raise BadBatch("bad_arrow", f"not a readable Arrow IPC stream: {error}") from error
-    return rows, meta
+    # Columns may come in another order, and nullable: what is handed on has the contract's schema to the letter.
+    return pa.record_batch([rows.column(field.name) for field in SCHEMA], schema=SCHEMA), meta
 
 
 def _combined(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
+    if not batches:
+        return pa.record_batch([pa.array([], field.type) for field in schema], schema=schema)
     table = pa.Table.from_batches(batches, schema).unify_dictionaries().combine_chunks()
-    return table.to_batches()[0] if table.num_rows else schema.empty_table().to_batches(max_chunksize=1)[0]
+    return table.to_batches()[0]
 
 
 def _meta_of(schema: pa.Schema) -> BatchMeta:
@@ -149,7 +161,24 @@ def _meta_of(schema: pa.Schema) -> BatchMeta:
         sequence, collected_at = int(metadata["sequence"]), int(metadata["collected_at"])
     except ValueError as error:
         raise BadBatch("no_metadata", f"sequence and collected_at must be integers: {error}") from error
+    if not 0 <= sequence <= SEQUENCE_MAX:
+        raise BadBatch("no_metadata", f"sequence {sequence} must lie between 0 and {SEQUENCE_MAX}")
+    long = [k for k in ("site", "collector") if len(metadata[k]) > NAME_LENGTH_MAX or "\0" in metadata[k]]
+    if long:  # NUL parts names in the keys that are derived from them
+        raise BadBatch("no_metadata", f"{' and '.join(long)}: at most {NAME_LENGTH_MAX} characters, none of them NUL")
     return BatchMeta(metadata["site"], metadata["collector"], sequence, collected_at, metadata.get("replay_of", ""))
+
+
+def _check_nulls(rows: pa.RecordBatch) -> None:
+    problems = []
+    for field in SCHEMA:
+        column = rows.column(field.name)
+        if column.null_count and not field.nullable:
+            problems.append(f"column {field.name} has {column.null_count} nulls; every row needs a value")
+        if pa.types.is_dictionary(field.type) and column.dictionary.null_count:
+            problems.append(f"column {field.name} has a null in its dictionary")
+    if problems:
+        raise BadBatch("bad_schema", "; ".join(problems))
 
 
 def _check_schema(schema: pa.Schema) -> None:

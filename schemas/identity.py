@@ -1,8 +1,9 @@
 """Sample identity: the only place that says when two samples are the same one.
 
 - A **cell sample** is (site, resource, meter, cell start).
-- An **event sample** is (source, id), as in CloudEvents. Its copies may carry different times (a client that retries
-  without a time gets a new stamp): the earliest counts.
+- An **event sample** is (source, id), as in CloudEvents, within its site, so that no sender can displace another
+  site's events. Its copies may carry different times (a client that retries without a time gets a new stamp): the
+  earliest counts.
 
 Never the value, never the arrival time, never anything random. Of several versions of one sample the one with the
 highest *rank* counts: more seconds covered, then the higher revision, then a hash of the content, so that even two
@@ -45,9 +46,9 @@ def mix_columns(*columns: npt.NDArray[np.generic]) -> U64:
     return state
 
 
-def event_key(source: str, event: str) -> tuple[int, int]:
+def event_key(site: str, source: str, event: str) -> tuple[int, int]:
     """Return the 128-bit key of an event as (high, low) unsigned 64-bit halves."""
-    both = xxhash.xxh3_128_intdigest(f"event\0{source}\0{event}".encode())
+    both = xxhash.xxh3_128_intdigest(f"event\0{site}\0{source}\0{event}".encode())
     return both >> 64, both & 0xFFFF_FFFF_FFFF_FFFF
 
 

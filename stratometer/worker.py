@@ -56,7 +56,12 @@ def _keep(command: Sequence[str], stopping: threading.Event) -> None:
     pause = BACKOFF_SECONDS_FIRST
     while not stopping.is_set():
         started = time.monotonic()
-        child = subprocess.Popen(command, start_new_session=True)  # noqa: S603 - our own command line
+        try:
+            child = subprocess.Popen(command, start_new_session=True)  # noqa: S603 - our own command line
+        except OSError as error:  # no memory or no process left: that passes
+            log.error("worker cannot start, trying again", error=str(error))
+            stopping.wait(BACKOFF_SECONDS_MAX)
+            continue
         while child.poll() is None and not stopping.wait(0.2):
             pass
         if stopping.is_set():
@@ -122,7 +127,11 @@ def run(settings: Settings, number: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         app = build(kafka.topic(GROUP), kafka, folder, work, tuning, pulse)
         start(pulse, settings.stream.watchdog_seconds)
-        faust.Worker(app, loglevel="WARNING", quiet=True, redirect_stdouts=False).execute_from_commandline()
+        try:
+            faust.Worker(app, loglevel="WARNING", quiet=True, redirect_stdouts=False).execute_from_commandline()
+        finally:
+            writer.stop()  # a write that is being retried gives up: its messages come again
+            touches.close()
 
 
 def main() -> None:

@@ -1,21 +1,28 @@
 """The Faust application: agents `meter` and `rate`, the sweep and the pulse. Only the settings that lose nothing."""
 
+import asyncio
 import ssl
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import faust
 import mode
+import structlog
 
+from pipeline.agents.consumer import StrictConsumer
 from pipeline.agents.watchdog import BEAT_SECONDS, Pulse
-from pipeline.agents.wrapper import drive
+from pipeline.agents.wrapper import die, drive
 from pipeline.kafka import MESSAGE_BYTES_MAX, KafkaConfig, parse_touch
 from pipeline.message import Message
+from schemas.errors import Transient
 from schemas.period import Period
 from schemas.topics import RESOURCES, SAMPLES, TOUCHED
+
+log = structlog.get_logger(__name__)
 
 BUFFERED_MESSAGES_MAX: Final = 512
 """Messages that Faust holds between the consumer and an agent; a batch of 50,000 samples has about 400 KB."""
@@ -61,45 +68,42 @@ def build(name: str, kafka: KafkaConfig, data_dir: Path, work: Work, tuning: Tun
         pulse: kept up to date for the watchdog.
     """
     app = faust.App(name, **_settings(kafka, data_dir))
-    durable_to: dict[Any, int] = {}
+    app.transport.Consumer = StrictConsumer
 
     def acknowledged(events: Sequence[Any]) -> None:
-        pulse.durable_at = time.monotonic()
+        offsets = app.consumer.offsets
         for event in events:
-            durable_to[event.message.tp] = event.message.offset + 1
+            offsets.durable(event.message.tp, event.message.offset)
 
-    samples = app.topic(kafka.topic(SAMPLES), key_type=bytes, value_type=bytes, value_serializer="raw")
-    touched = app.topic(kafka.topic(TOUCHED), key_type=bytes, value_type=bytes, value_serializer="raw")
-    described = app.topic(kafka.topic(RESOURCES), key_type=bytes, value_type=bytes, value_serializer="raw")
+    def agent(topic: str, take_max: int, within_seconds: float, durable: Callable[[Sequence[Any]], object]) -> None:
+        channel = app.topic(kafka.topic(topic), key_type=bytes, value_type=bytes, value_serializer="raw")
+        thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=topic)
 
-    @app.agent(samples, supervisor_strategy=mode.CrashingSupervisor)
-    async def meter(stream: Any) -> None:
-        await drive(
-            stream,
-            tuning.take_messages_max,
-            tuning.take_within_seconds,
-            lambda e: work.meter(_messages(e)),
-            acknowledged,
-        )
+        async def run(stream: Any) -> None:
+            await drive(stream, thread, take_max, within_seconds, durable, acknowledged)
 
-    @app.agent(touched, supervisor_strategy=mode.CrashingSupervisor)
-    async def rate(stream: Any) -> None:
-        await drive(stream, TOUCHES_MAX, tuning.rate_debounce_seconds, lambda e: work.rate(_touches(e)), lambda _: None)
+        app.agent(channel, name=f"{name}.{topic}", supervisor_strategy=mode.CrashingSupervisor)(run)
 
-    @app.agent(described, supervisor_strategy=mode.CrashingSupervisor)
-    async def describe(stream: Any) -> None:
-        await drive(stream, TOUCHES_MAX, 1.0, lambda e: work.describe(_messages(e)), lambda _: None)
+    agent(SAMPLES, tuning.take_messages_max, tuning.take_within_seconds, lambda e: work.meter(_messages(e)))
+    agent(TOUCHED, TOUCHES_MAX, tuning.rate_debounce_seconds, lambda e: work.rate(_touches(e)))
+    agent(RESOURCES, TOUCHES_MAX, 1.0, lambda e: work.describe(_messages(e)))
 
     @app.timer(interval=tuning.sweep_seconds)  # type: ignore[untyped-decorator]
     async def sweep() -> None:
-        await app.loop.run_in_executor(None, work.sweep)
+        try:
+            await app.loop.run_in_executor(None, work.sweep)
+        except Transient as error:
+            log.warning("sweep failed, it comes again", error=str(error))
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            die("the sweep met something unexpected", error)
 
     @app.timer(interval=BEAT_SECONDS)  # type: ignore[untyped-decorator]
     async def beat() -> None:
-        pulse.beat_at = time.monotonic()
-        pulse.lag = _lag(app, kafka.topic(SAMPLES), durable_to)
-        if not pulse.lag:
-            pulse.durable_at = time.monotonic()
+        consumer, topic = app.consumer, kafka.topic(SAMPLES)
+        lags = {tp: consumer.lag(tp) for tp in consumer.offsets.partitions() if tp.topic == topic}
+        pulse.beat({tp: (consumer.offsets.position(tp), lag) for tp, lag in lags.items() if lag}, time.monotonic())
 
     return app
 
@@ -142,17 +146,6 @@ def _touches(events: Sequence[Any]) -> dict[str, Period]:
             before = merged.get(account, cells)
             merged[account] = Period(min(before.start, cells.start), max(before.end, cells.end))
     return merged
-
-
-def _lag(app: faust.App, topic: str, durable_to: dict[Any, int]) -> int:
-    """Return how many messages of our partitions lie beyond what is durable; a partition not yet read counts from 0."""
-    lag = 0
-    offsets: dict[Any, int | None] = getattr(app.consumer, "_committed_offset", {})  # no public reader
-    for tp in app.consumer.assignment():
-        if tp.topic == topic:
-            committed = offsets.get(tp)
-            lag += max(0, (app.consumer.highwater(tp) or 0) - durable_to.get(tp, committed or 0))
-    return lag
 
 
 def _credentials(kafka: KafkaConfig) -> Any:

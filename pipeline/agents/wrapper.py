@@ -1,8 +1,8 @@
 """The wrapper around every agent: take a batch, make it durable in a thread, acknowledge; anything unexpected exits.
 
-Faust acknowledges a message whose handler raised, and an orderly stop commits over what was not processed (measured).
-So the body never raises: transient trouble is retried inside the durable write, a rebalance's cancellation passes
-(nothing was acknowledged), and whatever else comes ends the process before Faust can commit.
+Faust acknowledges a message whose handler raised, and what it skips in a rebalance (measured). So the body never
+raises: transient trouble is retried inside the durable write, a cancellation passes, and whatever else comes ends the
+process. Offsets are committed by what the durable write reports alone, see `consumer.py`.
 """
 
 import asyncio
@@ -34,6 +34,7 @@ def die(reason: str, error: BaseException | None = None) -> NoReturn:
 
 async def drive(
     stream: Any,  # faust.Stream: untyped
+    thread: ThreadPoolExecutor,
     take_max: int,
     within_seconds: float,
     durable: Callable[[Sequence[Any]], object],
@@ -43,22 +44,21 @@ async def drive(
 
     Args:
         stream: the agent's stream of raw messages.
+        thread: of one worker, and this agent's for the life of the process: a write that a cancellation left behind
+            ends before the next one starts.
         take_max: messages in one batch.
         within_seconds: longest wait to fill a batch.
-        durable: blocks until a batch of events is durable; runs in one thread, one call at a time.
-        acknowledged: told afterwards, for the watchdog.
+        durable: blocks until a batch of events is durable; one call at a time.
+        acknowledged: told afterwards which events may be committed.
     """
-    thread = ThreadPoolExecutor(max_workers=1)
     loop = asyncio.get_running_loop()
     try:
         async for events in stream.noack_take(take_max, within=within_seconds):
             await loop.run_in_executor(thread, durable, events)
+            acknowledged(events)
             for event in events:
                 await stream.ack(event)
-            acknowledged(events)
     except (asyncio.CancelledError, Stopped):
-        raise  # a rebalance or a stop: nothing was acknowledged, the messages come again
+        raise  # a stop: nothing was acknowledged, the messages come again
     except BaseException as error:
         die("an agent met something unexpected", error)
-    finally:
-        thread.shutdown(wait=False)

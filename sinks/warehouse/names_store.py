@@ -160,6 +160,22 @@ class NameStore:
             pairs += self._pairs(sql)
         return sorted(pairs)
 
+    def cotenants(self) -> Mapping[int, frozenset[int]]:
+        """Return the tenants that had resources which other tenants had, too, and those others; few, so read whole."""
+        shared = "SELECT resource_id FROM resource_tenants GROUP BY resource_id HAVING uniqExact(tenant_id) > 1"
+        pairs = self._pairs(
+            "SELECT DISTINCT resource_id AS k, tenant_id AS v FROM resource_tenants"
+            f" WHERE resource_id {self.engine.capability.in_global} ({shared})"
+        )
+        holders: dict[int, set[int]] = {}
+        for resource, tenant in pairs:
+            holders.setdefault(resource, set()).add(tenant)
+        found: dict[int, set[int]] = {}
+        for tenants in holders.values():
+            for tenant in tenants:
+                found.setdefault(tenant, set()).update(tenants - {tenant})
+        return {tenant: frozenset(others) for tenant, others in found.items()}
+
     def resource_names(self, resource_ids: Sequence[int]) -> Mapping[int, tuple[str, str, str]]:
         """Return resource_id → (site, kind/native uuid, name or ""); unknown ids are left out."""
         sites = dict(self._pairs("SELECT site_id AS k, any(site) AS v FROM sites GROUP BY site_id"))

@@ -114,7 +114,7 @@ class UsageRequest:
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """One rating of one account's window; the highest revision of a window is the valid one, its lines come with it.
+    """One rating of one account's window. Of several a settled one is valid, else the highest revision.
 
     Attributes:
         revision: microseconds; the cut-off at which usage was read.
@@ -233,6 +233,12 @@ class Warehouse(Protocol):
 
     def resource_tenants(self, tenant_ids: Sequence[int] | None = None) -> Sequence[tuple[int, int]]:
         """Return (tenant_id, resource_id) pairs seen together."""
+
+    def cotenants(self) -> Mapping[int, frozenset[int]]:
+        """Return the tenants that had resources which other tenants had, too, and those others."""
+
+    def prune(self, before: int) -> None:
+        """Drop superseded live lines and attribution stored before an instant (microseconds); settled lines stay."""
 
     def resource_names(self, resource_ids: Sequence[int]) -> Mapping[int, tuple[str, str, str]]:
         """Return resource_id → (site, kind/native uuid, name or "")."""

@@ -1,6 +1,6 @@
 """SQL of ratings and their lines: pure functions.
 
-Of an (account, window) the rating with the highest revision counts; of equal revisions the settled one, then the one
+Of an (account, window) a settled rating beats a live one, then the highest revision counts, then the one that was
 stored first. Its lines are those with the same revision and stored_at: each attempt to write a rating is a set of
 lines of its own, so that an attempt that died leaves nothing visible, and a repeated one nothing twice.
 """
@@ -43,7 +43,7 @@ def ratings_sql(account_ids: Sequence[int] | None, period: Period | None, cutoff
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     return (
         f"SELECT {RATING_COLUMNS} FROM ratings{where}"
-        f" ORDER BY {WINDOW}, revision DESC, settled DESC, stored_at LIMIT 1 BY {WINDOW}"
+        f" ORDER BY {WINDOW}, settled DESC, revision DESC, stored_at LIMIT 1 BY {WINDOW}"
     )
 
 

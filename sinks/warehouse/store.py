@@ -27,8 +27,6 @@ from sinks.warehouse.rating_store import ATTEMPTS_MAX, RatingStore
 DAY_SECONDS: Final = 86_400
 EVENT_COLUMNS: Final = ("event_high", "event_low")
 CELL_COLUMNS: Final = tuple(name for name in SAMPLE_DTYPES if name not in EVENT_COLUMNS)
-SUPERSEDED_DAYS: Final = 90
-"""How long superseded live lines stay for people to look at."""
 
 TOUCHED_SCHEMA: Final = pa.schema({"tenant_id": pa.uint64(), "day": pa.int64()})
 SAMPLES_SCHEMA: Final = pa.schema(
@@ -171,7 +169,7 @@ class Store(RatingStore):
         Settled lines stay for ever. Deletion happens in the background.
 
         Args:
-            before: microseconds since 1970; normally SUPERSEDED_DAYS ago.
+            before: microseconds since 1970; the settle job passes an instant 90 days ago.
         """
         capability = self.engine.capability
         suffix = "_local" if capability.cluster else ""

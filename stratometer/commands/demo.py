@@ -42,6 +42,8 @@ LIVE_COLLECTOR: Final = "demo-live"
 LIVE_SECONDS: Final = 5
 LIVE_DAYS: Final = 3700
 QUARTER_SECONDS: Final = 900
+DAY_SECONDS: Final = 86400
+"""The month's first local day begins up to a day before the UTC month."""
 DATA_DIR: Final = Path("stratometer-demo")
 
 
@@ -164,7 +166,9 @@ def _live(stack: ExitStack, parts: Parts, stream: Embedded, listener: socket.soc
     spool = stack.enter_context(open_spool(parts.settings, LIVE_COLLECTOR))
     ingest = SpoolIngest(stack.enter_context(open_spool(parts.settings, API_COLLECTOR)), parts.clock)
     loop = CollectLoop(simulator, spool, Schedule(LIVE_SECONDS), clock=parts.clock)
-    feed = services(parts, ingest, since=lambda _now: period.start, accepted=lambda: stream.writer.progress.samples)
+    feed = services(
+        parts, ingest, since=lambda _now: period.start - DAY_SECONDS, accepted=lambda: stream.writer.progress.samples
+    )
     stack.enter_context(serving(feed, listener))
     stream.runner.start()
     stack.callback(stream.stop)

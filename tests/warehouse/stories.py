@@ -53,7 +53,7 @@ class Sample:
 
 def columns(samples: Iterable[Sample]) -> dict[str, Column]:
     rows = list(samples)
-    keys = [event_key("source", s.event) if s.event else (0, 0) for s in rows]
+    keys = [event_key("site", "source", s.event) if s.event else (0, 0) for s in rows]
     raw = {
         "site_id": [SITE] * len(rows),
         "tenant_id": [tenant(s.owner) for s in rows],

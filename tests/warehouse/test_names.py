@@ -178,3 +178,11 @@ def test_an_analyst_reads_and_nothing_else(warehouse: Store) -> None:
     assert warehouse.query("SELECT site_id FROM sites").column("site_id") == pa.chunked_array(
         [pa.array([SITE], pa.uint64())]
     )
+
+
+def test_tenants_that_shared_a_resource_know_each_other(warehouse: Store) -> None:
+    """A resource that changes hands: its former tenant's account has to be rated again, too."""
+    warehouse.write(block(Sample("vm1", owner="acme"), Sample("vm2", owner="birch")), 1_000)
+    assert warehouse.cotenants() == {}
+    warehouse.write(block(Sample("vm1", T0 + 300, owner="birch")), 2_000)
+    assert warehouse.cotenants() == {tenant("acme"): {tenant("birch")}, tenant("birch"): {tenant("acme")}}

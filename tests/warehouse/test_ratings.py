@@ -1,6 +1,7 @@
 """Ratings and lines over both engines: revisions, repeated writes, crashes. Guards invariants 2 and 10."""
 
 import time
+from decimal import Decimal
 
 import pytest
 
@@ -78,12 +79,16 @@ def test_lines_of_an_attempt_that_died_stay_unseen(warehouse: Store) -> None:
     assert warehouse.query("SELECT amount FROM v_lines").num_rows == 1
 
 
-def test_settled_beats_live_of_the_same_revision(warehouse: Store) -> None:
-    table = lines(line(DAY_1, 10))
-    warehouse.write_rating([rating(ACCOUNT, DAY_1, 100, table)], table, 1_000)
-    warehouse.write_rating([rating(ACCOUNT, DAY_1, 100, table, settled=True)], table, 2_000)
+def test_a_settled_rating_beats_every_live_one(warehouse: Store) -> None:
+    """Settling reads as of a cut-off in the past, so a live rating may well have the higher revision."""
+    live, settled = lines(line(DAY_1, 99)), lines(line(DAY_1, 10))
+    warehouse.write_rating([rating(ACCOUNT, DAY_1, 200, live)], live, 1_000)
+    warehouse.write_rating([rating(ACCOUNT, DAY_1, 100, settled, settled=True)], settled, 2_000)
+    warehouse.write_rating([rating(ACCOUNT, DAY_1, 300, live)], live, 3_000)
     assert [r.settled for r in warehouse.ratings([ACCOUNT], BOTH)] == [True]
     assert amounts(warehouse) == [10]
+    assert amounts(warehouse, 2_000) == [99]
+    assert warehouse.query("SELECT amount FROM v_lines").column(0).to_pylist() == [Decimal("0.000010")]
 
 
 def test_pages_add_up_to_the_whole(warehouse: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,14 +134,14 @@ def test_newest_lines_over_accounts(warehouse: Store) -> None:
 def test_pruning_drops_superseded_live_lines_only(warehouse: Store) -> None:
     tables = [lines(line(DAY_1, n, n)) for n in range(1, 5)]
     for n, table in enumerate(tables, start=1):
-        settled = n == 2
+        settled = n == 4
         warehouse.write_rating([rating(ACCOUNT, DAY_1, n, table, settled=settled)], table, 1_000 * n)
     before = amounts(warehouse)
     warehouse.prune(3_500)
     deadline = time.monotonic() + 30  # mutations run in the background
-    while (kept := stored_amounts(warehouse)) != [2, 3, 4] and time.monotonic() < deadline:
+    while (kept := stored_amounts(warehouse)) != [3, 4] and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert kept == [2, 3, 4]
+    assert kept == [3, 4]
     assert amounts(warehouse) == before == [4]
     assert amounts(warehouse, 3_500) == [3], "a read as of the instant still finds what was valid then"
 

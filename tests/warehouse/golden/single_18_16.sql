@@ -253,7 +253,7 @@ SELECT account, toDateTime(window_start, 'UTC') AS window_starts_at, toDateTime(
 FROM (SELECT * FROM (
     SELECT *
     FROM ratings
-    ORDER BY account_id, window_start, window_end, revision DESC, settled DESC, stored_at
+    ORDER BY account_id, window_start, window_end, settled DESC, revision DESC, stored_at
     LIMIT 1 BY account_id, window_start, window_end
 ) AS l ANY LEFT JOIN (SELECT account_id, argMax(account, stored_at) AS account FROM accounts GROUP BY account_id) AS r USING (account_id));
 
@@ -273,7 +273,7 @@ FROM (SELECT * FROM (SELECT * FROM (SELECT * FROM (SELECT * FROM (SELECT * FROM 
         SELECT account_id, window_start, window_end, revision, stored_at FROM (
     SELECT *
     FROM ratings
-    ORDER BY account_id, window_start, window_end, revision DESC, settled DESC, stored_at
+    ORDER BY account_id, window_start, window_end, settled DESC, revision DESC, stored_at
     LIMIT 1 BY account_id, window_start, window_end
 )
     )
@@ -285,7 +285,7 @@ FROM (SELECT * FROM (SELECT * FROM (SELECT * FROM (SELECT * FROM (SELECT * FROM 
     SELECT account_id, window_start, window_end, price_list, price_list_version, currency FROM (
     SELECT *
     FROM ratings
-    ORDER BY account_id, window_start, window_end, revision DESC, settled DESC, stored_at
+    ORDER BY account_id, window_start, window_end, settled DESC, revision DESC, stored_at
     LIMIT 1 BY account_id, window_start, window_end
 )
 ) AS r USING (account_id, window_start, window_end)) AS l ANY LEFT JOIN (SELECT price_id, argMax(price, stored_at) AS price, argMax(product, stored_at) AS product,

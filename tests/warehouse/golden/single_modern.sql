@@ -292,7 +292,7 @@ SELECT account, toDateTime(window_start, 'UTC') AS window_starts_at, toDateTime(
 FROM (SELECT * FROM (
     SELECT *
     FROM ratings
-    ORDER BY account_id, window_start, window_end, revision DESC, settled DESC, stored_at
+    ORDER BY account_id, window_start, window_end, settled DESC, revision DESC, stored_at
     LIMIT 1 BY account_id, window_start, window_end
 ) AS l ANY LEFT JOIN (SELECT account_id, argMax(account, stored_at) AS account FROM accounts GROUP BY account_id) AS r USING (account_id))
 COMMENT 'The valid rating of each window of each account, with names';
@@ -313,7 +313,7 @@ FROM (SELECT * FROM (SELECT * FROM (SELECT * FROM (SELECT * FROM (SELECT * FROM 
         SELECT account_id, window_start, window_end, revision, stored_at FROM (
     SELECT *
     FROM ratings
-    ORDER BY account_id, window_start, window_end, revision DESC, settled DESC, stored_at
+    ORDER BY account_id, window_start, window_end, settled DESC, revision DESC, stored_at
     LIMIT 1 BY account_id, window_start, window_end
 )
     )
@@ -325,7 +325,7 @@ FROM (SELECT * FROM (SELECT * FROM (SELECT * FROM (SELECT * FROM (SELECT * FROM 
     SELECT account_id, window_start, window_end, price_list, price_list_version, currency FROM (
     SELECT *
     FROM ratings
-    ORDER BY account_id, window_start, window_end, revision DESC, settled DESC, stored_at
+    ORDER BY account_id, window_start, window_end, settled DESC, revision DESC, stored_at
     LIMIT 1 BY account_id, window_start, window_end
 )
 ) AS r USING (account_id, window_start, window_end)) AS l ANY LEFT JOIN (SELECT price_id, argMax(price, stored_at) AS price, argMax(product, stored_at) AS product,

@@ -1,0 +1,1 @@
+"""Throughput, end to end and part by part, beside baselines in the same run: `python -m bench`."""
