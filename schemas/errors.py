@@ -2,6 +2,7 @@
 
 StratometerError
 ├── Transient            try again: a server is away, a time-out, a full disk
+│   └── Held             another process owns it; the message says which
 ├── Poison               this input can never be processed: goes to the dead letters
 │   └── BadBatch         a message that cannot be read as a sample batch
 ├── Misconfigured        refuse to start; carries every problem found
@@ -18,6 +19,10 @@ class StratometerError(Exception):
 
 class Transient(StratometerError):
     """The same call may succeed later."""
+
+
+class Held(Transient):
+    """Another process owns what this one wants; the message says which, and how to go through it."""
 
 
 class Poison(StratometerError):

@@ -53,7 +53,8 @@ def open_parts(settings: Settings, clock: Clock = system_clock, owner_note: str 
         owner_note: shown to whoever finds chDB's folder taken by us.
 
     Raises:
-        Misconfigured: chDB's folder is held by another process, or an address is wrong.
+        Misconfigured: an address is wrong.
+        Held: chDB's folder is owned by another process.
         Transient: a server is away.
     """
     registry = settings.registry()

@@ -34,7 +34,8 @@ def open_warehouse(
         clock: microseconds since 1970, for names and migrations.
 
     Raises:
-        Misconfigured: the URL cannot be used, or the folder has another owner.
+        Misconfigured: the URL cannot be used, or this process has another folder open.
+        Held: another process owns the folder.
     """
     limits = {"insert_timeout_seconds": insert_timeout_seconds, "query_timeout_seconds": query_timeout_seconds}
     if query_memory_bytes_max is not None:

@@ -90,7 +90,8 @@ class EmbeddedEngine:
         """Open the folder, made if absent.
 
         Raises:
-            Misconfigured: another process owns it, or this one has another folder open.
+            Held: another process owns it.
+            Misconfigured: this one has another folder open.
             Invariant: chDB cannot read it.
         """
         self._options = options

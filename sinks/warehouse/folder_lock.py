@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from schemas.errors import Misconfigured
+from schemas.errors import Held
 
 LOCK_FILE: Final = "owner.lock"
 
@@ -25,7 +25,7 @@ class FolderLock:
             note: told to whom comes second: the address of the owner's API.
 
         Raises:
-            Misconfigured: somebody holds it; the message says who.
+            Held: somebody has it; the message says who.
         """
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / LOCK_FILE
@@ -35,7 +35,7 @@ class FolderLock:
         except OSError as error:
             owner = _owner(self._descriptor)
             os.close(self._descriptor)
-            raise Misconfigured([f"the warehouse {folder} is in use by {owner}; one process owns it"]) from error
+            raise Held(f"the warehouse {folder} is in use by {owner}: stop that process, or ask it") from error
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, json.dumps({"pid": os.getpid(), "note": note}).encode(), 0)
 

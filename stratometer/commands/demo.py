@@ -15,12 +15,13 @@ import typer
 from billing.ledger import wallet
 from collectors.runner import CollectLoop
 from collectors.schedule import Schedule
-from collectors.simulator import LiveSimulator, Plan
+from collectors.simulator import Plan
 from schemas.clock import system_clock
 from schemas.errors import Invariant
 from schemas.ids import account_id
 from schemas.money import decimal_text
 from schemas.period import SECOND, Period
+from stratometer.commands.collect import LIVE_COLLECTOR, LIVE_SECONDS, present
 from stratometer.commands.common import Json
 from stratometer.commands.reconcile import show
 from stratometer.compose import Embedded, Parts, embedded, open_dead_letters, open_parts, open_spool
@@ -38,10 +39,6 @@ from stratometer.serving import bind, services, serving, url_of
 from stratometer.settings import load
 from stratometer.stopping import stop_event
 
-LIVE_COLLECTOR: Final = "demo-live"
-LIVE_SECONDS: Final = 5
-LIVE_DAYS: Final = 3700
-QUARTER_SECONDS: Final = 900
 DAY_SECONDS: Final = 86400
 """The month's first local day begins up to a day before the UTC month."""
 DATA_DIR: Final = Path("stratometer-demo")
@@ -160,9 +157,7 @@ def _show(facts: Mapping[str, Any]) -> None:
 
 def _live(stack: ExitStack, parts: Parts, stream: Embedded, listener: socket.socket, period: Period) -> None:
     """Serve the page and stream the fleet's present, until told to stop."""
-    now = parts.clock() // SECOND
-    plan = Plan(Period(period.start, period.end + LIVE_DAYS * 86400))
-    simulator = LiveSimulator(plan, now // QUARTER_SECONDS * QUARTER_SECONDS, name=LIVE_COLLECTOR)
+    simulator = present(Plan(period), parts.clock() // SECOND)
     spool = stack.enter_context(open_spool(parts.settings, LIVE_COLLECTOR))
     ingest = SpoolIngest(stack.enter_context(open_spool(parts.settings, API_COLLECTOR)), parts.clock)
     loop = CollectLoop(simulator, spool, Schedule(LIVE_SECONDS), clock=parts.clock)

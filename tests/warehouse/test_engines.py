@@ -10,7 +10,7 @@ import pytest
 
 from infra.dev.clickhouse import ClickHouseServer
 from infra.dev.ports import free_port
-from schemas.errors import Invariant, Misconfigured, Transient
+from schemas.errors import Held, Invariant, Misconfigured, Transient
 from sinks.warehouse.connect import open_warehouse
 from sinks.warehouse.digest import digest_sql, int_hash64, usage_digest
 from sinks.warehouse.engine import server_error
@@ -121,7 +121,7 @@ def test_a_folder_has_one_owner_who_is_named(tmp_path: Path) -> None:
     assert child.stdout is not None
     with child:
         assert child.stdout.readline() == "held\n"
-        with pytest.raises(Misconfigured, match=rf"process {child.pid}, reachable at http://127.0.0.1:8080"):
+        with pytest.raises(Held, match=rf"process {child.pid}, reachable at http://127.0.0.1:8080"):
             FolderLock(tmp_path)
         child.kill()
         child.wait(10)
