@@ -38,7 +38,7 @@ class CycleRated:
 
     Attributes:
         price_list: the list used.
-        live_micros: what the valid live ratings had said before.
+        live_micros: what the valid ratings had said before.
         micros_by_product: Σ amounts.
         ratings: one for each window with lines.
     """
@@ -95,6 +95,7 @@ class Rater:
         self, account: Account, cycles: Sequence[Period], stretch: Period | None, cutoff: int, *, settle: bool
     ) -> tuple[dict[Period, CycleRated], list[Rating]]:
         price_list = self._directory.price_list(account, cutoff) or NO_PRICE_LIST
+        settle = settle and price_list is not NO_PRICE_LIST  # nothing is posted, so a list that comes later may
         self._name(account, price_list)
         claims = self._directory.claims(account.id, cutoff)
         key = account_id(account.id)
@@ -171,8 +172,8 @@ def _collect(
 
     for rating in ratings:
         results[cycles[_place(starts, rating.window)]].ratings.append(rating)
-    for rating in before:
-        if not rating.settled and (place := _place(starts, rating.window)) >= 0:
+    for rating in before:  # one that is settled already is of a run that was killed before it posted
+        if (place := _place(starts, rating.window)) >= 0:
             results[cycles[place]].live_micros += rating.amount_micros
     cycle_of = np.searchsorted(starts, lines.column("window_start").to_numpy(), side="right") - 1
     prices, price_of = np.unique(lines.column("price_id").to_numpy(), return_inverse=True)

@@ -15,7 +15,7 @@ from billing.cycles import cycles_due
 from billing.protocol import Account, Books, Settlement
 from billing.settlement import Rated, next_settlement
 from pipeline.directory import Directory
-from pipeline.rate import CycleRated, Rater
+from pipeline.rate import NO_PRICE_LIST, CycleRated, Rater
 from pipeline.touched import DAY_SECONDS, touched_days
 from schemas.errors import Conflict
 from schemas.period import SECOND, Clock, Period
@@ -135,8 +135,8 @@ class Settler:
         for attempt in range(RACES_MAX):
             standing = self._books.settled_cycle(account.id, cycle.start)
             previous = standing.settlements
-            if not previous and not rated.lines:
-                return None
+            if not previous and (not rated.lines or rated.price_list is NO_PRICE_LIST):
+                return None  # a cycle keeps the currency of its first settlement: without prices there is none yet
             if previous and previous[-1].cutoff > cutoff:
                 return None  # another run saw more than we did
             summary = Rated(

@@ -2,17 +2,16 @@
 
 import os
 import sys
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from schemas.errors import Conflict, Invariant, Misconfigured, Poison, Transient
 from stratometer import commands
 from stratometer.exit_codes import Exit
-from stratometer.output import complain, problems, say
+from stratometer.guard import guarded
+from stratometer.output import complain, say
 from stratometer.settings import CONFIG_VARIABLE, PREFIX
 
 app = typer.Typer(
@@ -43,27 +42,6 @@ def show_version() -> None:
 
 
 commands.register(app)
-
-
-def guarded(action: Callable[[], object]) -> int:
-    """Run an action and return the exit status that its outcome stands for; every error becomes readable text."""
-    try:
-        action()
-    except Misconfigured as error:
-        problems("Cannot go on; mend this first:", error.problems)
-        return Exit.USAGE
-    except (Poison, Conflict) as error:
-        complain(f"Refused: {error}")
-        return Exit.USAGE
-    except Transient as error:
-        complain(f"Not available right now: {error}")
-        return Exit.UNAVAILABLE
-    except Invariant as error:
-        complain(f"Stopped, because something that must hold does not: {error}")
-        return Exit.INVARIANT
-    except KeyboardInterrupt:
-        return 130
-    return Exit.OK
 
 
 def main() -> None:

@@ -136,7 +136,7 @@ def run(settings: Settings, number: int) -> None:
 
 def main() -> None:
     """Run the worker whose number is the last argument."""
-    from stratometer.cli import guarded
+    from stratometer.guard import guarded
     from stratometer.log import configure
     from stratometer.settings import load
 

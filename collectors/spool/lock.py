@@ -5,7 +5,7 @@ import os
 import socket
 from pathlib import Path
 
-from schemas.errors import Transient
+from schemas.errors import Held
 from schemas.period import iso
 
 
@@ -29,7 +29,7 @@ class FileLock:
         except BlockingIOError:
             holder = os.pread(self._descriptor, 300, 0).decode(errors="replace").strip() or "another process"
             os.close(self._descriptor)
-            raise Transient(f"{what} is in use by {holder}: stop that one first, or go through it") from None
+            raise Held(f"{what} is in use by {holder}: stop that one first, or go through it") from None
         text = f"process {os.getpid()} on {socket.gethostname()} since {iso(now)}\n".encode()
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, text, 0)
