@@ -4,19 +4,22 @@ It holds nothing of the moment or the machine (no cut-offs, no time of storing, 
 and prices give the same bytes from every deployment and after every replay.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 import orjson
-import pyarrow as pa
 
 from billing.journal import all_transfers
 from billing.protocol import PostedTransfer
+from rating.price_list import parse
 from schemas.ids import account_id
 from schemas.money import decimal_text
 from schemas.period import Period, iso
+from sinks.warehouse.protocol import Rating
 from stratometer.compose import Parts
 
-DAY_SECONDS = 86400
+LINES_MAX: Final = 100_000
+"""Lines held in memory at once, unless one window has more."""
 
 
 def document(parts: Parts, period: Period) -> Iterator[bytes]:
@@ -44,15 +47,13 @@ def document(parts: Parts, period: Period) -> Iterator[bytes]:
 def _lines(parts: Parts, account: str, period: Period) -> Iterator[bytes]:
     key = account_id(account)
     found = parts.directory.accounts()[account]
-    prices = _price_names(parts, account)
-    for start in range(period.start, period.end, DAY_SECONDS):
-        window = Period(start, min(start + DAY_SECONDS, period.end))
-        lines = parts.warehouse.lines(key, window)
-        mask = pa.compute.and_(
-            pa.compute.greater_equal(lines["window_start"], window.start),
-            pa.compute.less(lines["window_start"], window.end),
-        )
-        lines = lines.filter(mask)
+    ratings = [r for r in parts.warehouse.ratings([key], period) if r.lines and r.window.start in period]
+    names: dict[tuple[str, int], Mapping[int, str]] = {}
+    for group in _groups(ratings):
+        for of in {(r.price_list, r.price_list_version) for r in group} - names.keys():
+            names[of] = _price_names(parts, *of)
+        prices = {price: name for known in names.values() for price, name in known.items()}
+        lines = parts.warehouse.lines(key, Period(group[0].window.start, group[-1].window.end))
         resources = parts.warehouse.resource_names(lines["resource_id"].unique().to_pylist())
         sets = parts.warehouse.attribute_sets(lines["attributes_id"].unique().to_pylist())
         for row in lines.to_pylist():
@@ -70,7 +71,7 @@ def _lines(parts: Parts, account: str, period: Period) -> Iterator[bytes]:
                     "quantity": row["quantity"],
                     "unit": meter.base,
                     "covered_seconds": row["covered_seconds"],
-                    "price": prices.get(row["price_id"], "unpriced"),
+                    "price": prices[row["price_id"]] if row["price_id"] else "unpriced",
                     "amount": decimal_text(row["amount_micros"]),
                     "usage_digest": f"{row['usage_digest']:016x}",
                     "digest": f"{row['digest']:016x}",
@@ -79,12 +80,27 @@ def _lines(parts: Parts, account: str, period: Period) -> Iterator[bytes]:
             )
 
 
-def _price_names(parts: Parts, account: str) -> dict[int, str]:
-    price_list = parts.directory.price_list(parts.directory.accounts()[account])
-    if price_list is None:
+def _groups(ratings: Sequence[Rating]) -> Iterator[list[Rating]]:
+    """Yield the ratings in runs that have so many lines together that they fit into memory; a window is not split."""
+    group: list[Rating] = []
+    for rating in ratings:
+        if group and sum(r.lines for r in group) + rating.lines > LINES_MAX:
+            yield group
+            group = []
+        group.append(rating)
+    if group:
+        yield group
+
+
+def _price_names(parts: Parts, price_list: str, version: int) -> Mapping[int, str]:
+    """Return the names of the prices of one version of a list, which need not be the newest one."""
+    stored = parts.books.price_list(price_list)
+    while stored is not None and stored.version > version:
+        stored = parts.books.price_list(price_list, stored.recorded_at)
+    if stored is None:  # rated without a price list
         return {}
-    label = f"{price_list.id} v{price_list.version}"
-    return {key: f"{label} {price.id}" for key, price in price_list.by_key.items()}
+    parsed = parse(stored.document, parts.registry, version=stored.version)
+    return {key: f"{parsed.id} v{parsed.version} {price.id}" for key, price in parsed.by_key.items()}
 
 
 def _belongs(posted: PostedTransfer, period: Period) -> bool:
