@@ -5,6 +5,7 @@ number, so a run that is repeated, doubled or killed posts nothing twice. The cu
 says up to which cut-off every account was looked at.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -66,6 +67,7 @@ class Settler:
         """Keep the collaborators."""
         self._warehouse, self._books, self._directory = warehouse, books, directory
         self._rater, self._clock, self._rules = rater, clock, rules
+        self.drift: Counter[str] = Counter()  # micro-units by account, over first settlements of this process
 
     def run(self, progress: Callable[[int, int], None] = lambda _done, _all: None) -> SettleReport:
         """Settle everything that is due.
@@ -158,5 +160,7 @@ class Settler:
                 if attempt == RACES_MAX - 1:
                     raise
                 continue
+            if not settlement.number:
+                self.drift[account.id] += abs(settlement.total_micros - settlement.live_micros)
             return settlement
         return None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from billing.protocol import Books
+from collectors.interface import Health
 from collectors.publisher_settings import PublisherSettings
 from collectors.spool import Spool, SpoolSettings
 from pipeline.dead_letters import DeadLetters
@@ -25,6 +26,7 @@ from schemas.period import Clock, Period
 from sinks.books.connect import open_books
 from sinks.warehouse.connect import open_warehouse
 from sinks.warehouse.protocol import Warehouse
+from stratometer.metrics import Sources
 from stratometer.settings import Settings
 
 
@@ -168,6 +170,10 @@ class Embedded:
     runner: EmbeddedRunner
     writer: DurableWriter
     feed: SpoolFeed
+
+    def metrics(self, parts: Parts, **health: Callable[[], Health]) -> Sources:
+        """Return what this stream's metrics are read from, and the health of collectors beside it."""
+        return Sources(parts.clock, self.writer.progress, self.feed.backlog, parts.settler.drift, health)
 
     def stop(self) -> None:
         """End the threads; a write that is being retried gives up, unacknowledged."""

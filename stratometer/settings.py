@@ -67,6 +67,9 @@ class StreamSettings(_Section):
     take_within_seconds: Annotated[float, Field(gt=0, le=10)] = Field(0.3, description="longest wait to fill a write")
     rate_debounce_seconds: Annotated[float, Field(gt=0, le=600)] = Field(5.0, description="between two live ratings")
     sweep_seconds: Seconds = Field(300, description="how often accounts that no trigger named are looked for")
+    metrics_port: Annotated[int, Field(ge=0, le=65000)] = Field(
+        0, description="worker n serves Prometheus metrics on this port + n, on loopback; 0 serves none"
+    )
     watchdog_seconds: Seconds = Field(120, description="a worker with lag and no durable write this long exits")
 
 

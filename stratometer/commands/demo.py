@@ -162,7 +162,11 @@ def _live(stack: ExitStack, parts: Parts, stream: Embedded, listener: socket.soc
     ingest = SpoolIngest(stack.enter_context(open_spool(parts.settings, API_COLLECTOR)), parts.clock)
     loop = CollectLoop(simulator, spool, Schedule(LIVE_SECONDS), clock=parts.clock)
     feed = services(
-        parts, ingest, since=lambda _now: period.start - DAY_SECONDS, accepted=lambda: stream.writer.progress.samples
+        parts,
+        ingest,
+        since=lambda _now: period.start - DAY_SECONDS,
+        accepted=lambda: stream.writer.progress.samples,
+        metrics=stream.metrics(parts, demo_live=simulator.health),
     )
     stack.enter_context(serving(feed, listener))
     stream.runner.start()

@@ -51,7 +51,7 @@ def run_embedded(settings: Settings) -> None:
         spool = stack.enter_context(open_spool(settings, COLLECTOR))
         stream = embedded(parts, letters)
         ingest = SpoolIngest(spool, parts.clock)
-        stack.enter_context(serving(services(parts, ingest), listener))
+        stack.enter_context(serving(services(parts, ingest, metrics=stream.metrics(parts)), listener))
         stream.runner.start()
         stack.callback(stream.stop)
         say(f"Stratometer is up: {url}")

@@ -44,9 +44,10 @@ def bad(settings: Settings) -> None:
 
 
 def bad_payloads() -> Sequence[tuple[bytes, int]]:
-    """Return messages with the samples that each counts for; an unreadable one counts as one."""
+    """Return messages with the samples that each counts for; an unreadable one counts as one. Some are good."""
     good = {"resource": "vm/9", "meter": "vm.vcpu", "tenant": "acme", "cell_start": MONTH_START, "quantity": 600}
     rows = [good, {**good, "meter": OWN_METER}, {**good, "cell_start": MONTH_START + 300, "quantity": -1}]
+    event = {**good, "meter": "image.deployment", "quantity": 1, "event_source": "test", "event_id": "1"}
     whole = _batch(rows[:1], 1)
     return [
         (whole, 1),
@@ -57,12 +58,15 @@ def bad_payloads() -> Sequence[tuple[bytes, int]]:
         (_batch(rows[1:2], 2), 1),
         (_batch([rows[0], rows[2]], 3), 2),
         (_batch([{**good, "cell_start": MONTH_START + 20 * 365 * 86400}], 4), 1),
+        (_batch([event], 5), 1),
+        (_batch([event], 6), 1),
     ]
 
 
 def _batch(rows: Sequence[dict[str, Any]], sequence: int) -> bytes:
     columns = {name: [row[name] for row in rows] for name in rows[0]}
-    return encode(table_of({**columns, "cell_seconds": [300] * len(rows)}), BatchMeta("sim-1", "bad", sequence, 1))
+    seconds = [1 if "event_id" in row else 300 for row in rows]
+    return encode(table_of({**columns, "cell_seconds": seconds}), BatchMeta("sim-1", "bad", sequence, 1))
 
 
 def _version_two(payload: bytes) -> bytes:

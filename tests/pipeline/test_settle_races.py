@@ -141,5 +141,5 @@ def test_an_account_that_cannot_be_settled_does_not_stop_the_others(provider: Pr
     assert "acme" in report.problems[0]
     assert {s.account for s in report.settlements} >= {"beta"}
     provider.account("acme", cycle="daily", price_list="default")
-    assert provider.settle(T0 + 5 * DAY).problems == ()
+    assert provider.settle(T0 + 5 * DAY).problems == []
     provider.holds()
