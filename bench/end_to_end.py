@@ -48,7 +48,9 @@ def run(servers: Servers, load: Load, workers: int) -> EndToEnd:
         _compare(warehouse, load)
     finally:
         warehouse.close()
-    return EndToEnd(load.samples, load.batches, workers, round(seconds, 2), round(load.samples / seconds), round(cpu, 1))
+    return EndToEnd(
+        load.samples, load.batches, workers, round(seconds, 2), round(load.samples / seconds), round(cpu, 1)
+    )
 
 
 def _stored(warehouse: Warehouse, samples: int) -> float:

@@ -86,4 +86,3 @@ def embedded(load: Load) -> dict[str, Any]:
     if found["unique"] != load.samples:
         raise RuntimeError(f"{found['unique']} unique samples stored, {load.samples} sent")
     return per_second(load.samples, found["seconds"]) | {"resident_mib": found["resident_mib"]}
-

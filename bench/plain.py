@@ -21,7 +21,7 @@ RUN_SECONDS_MAX: Final = 300
 
 def run(servers: Servers, messages: int) -> dict[str, Any]:
     """Return messages (= samples) a second of one process."""
-    client = AdminClient({"bootstrap.servers": servers.kafka.bootstrap})
+    client = AdminClient({"bootstrap.servers": servers.kafka.bootstrap, "log_level": 0})
     for future in client.create_topics([NewTopic(TOPIC, PARTITIONS, 1)]).values():
         future.result(30)
     produce(servers.kafka.bootstrap, TOPIC, events(messages), PARTITIONS)

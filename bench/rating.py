@@ -10,8 +10,9 @@ from bench.load import METERS, START
 from rating.engine import rate
 from rating.price_list import parse
 from rating.tables import USAGE_SCHEMA
-from rating.windows import Segments
+from rating.windows import segments_of
 from schemas.meters import builtin
+from schemas.period import Period
 
 HOURS: Final = 720
 PRICES: Final = """
@@ -31,8 +32,7 @@ def run(rows: int) -> dict[str, Any]:
     """Rate hourly usage of one account's VMs over a month; four of ten meters have a price."""
     registry = builtin()
     price_list = parse(PRICES, registry)
-    edges = [START + 3600 * hour for hour in range(HOURS + 1)]
-    segments = Segments(tuple(edges), tuple(range(HOURS)))
+    segments = segments_of(Period(START, START + HOURS * 3600), price_list, "UTC")
     usage = usage_table(rows)
     began = time.perf_counter()
     rated = rate(usage, price_list, registry, {0: {}}, segments)

@@ -15,6 +15,8 @@ from schemas.period import Period
 from schemas.topics import TOPICS, TOUCHED, Topic
 
 REQUEST_TIMEOUT_SECONDS: Final = 30.0
+METADATA_TIMEOUT_SECONDS: Final = 10.0
+"""Of a first look at the brokers: a worker that cannot reach them had better say so soon, and start again."""
 MESSAGE_BYTES_MAX: Final = 9 * 1024 * 1024
 """Of the broker's topics: a sample batch of BATCH_BYTES_MAX and its headers."""
 
@@ -75,7 +77,7 @@ def create_topics(config: KafkaConfig) -> list[str]:
     """
     client = admin(config)
     try:
-        existing = set(client.list_topics(timeout=REQUEST_TIMEOUT_SECONDS).topics)
+        existing = set(client.list_topics(timeout=METADATA_TIMEOUT_SECONDS).topics)
         missing = [t for t in config.topics() if t.name not in existing]
         if not missing:
             return []

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Final
 
 import orjson
 from rich.console import Console
@@ -12,7 +13,10 @@ from rich.table import Table
 Update = Callable[[int, int | None], None]
 """Called with (done, all)."""
 
-_console = Console(highlight=False)
+PIPE_WIDTH: Final = 120
+"""Width of tables that go to a file or a pipe."""
+
+_console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 _errors = Console(stderr=True, highlight=False)
 
 
@@ -27,7 +31,8 @@ def print_table(
     """Print a table; `right` names the columns (from 0) that align to the right."""
     table = Table(title=title, title_justify="left", title_style="bold")
     for number, name in enumerate(columns):
-        table.add_column(name, justify="right" if number in right else "left", overflow="fold")
+        aligned = number in right
+        table.add_column(name, justify="right" if aligned else "left", overflow="fold", no_wrap=aligned)
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
     _console.print(table)

@@ -9,17 +9,23 @@ from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from billing.ledger import grant
 from billing.protocol import Account, Books, Cycle, MappingRule
 from rating.price_list import parse
+from schemas.calendar import zone_of
 from schemas.errors import Misconfigured
 from schemas.meters import Registry
 from schemas.money import Money, micros_of
 from schemas.period import FOREVER, parse_instant
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=64)]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=63)]
+
+
+def _zone(name: str) -> str:
+    zone_of(name)
+    return name
 
 
 class _Entry(BaseModel):
@@ -30,9 +36,9 @@ class AccountEntry(_Entry):
     """See `billing.protocol.Account`."""
 
     id: Name
-    name: str
+    name: Annotated[str, StringConstraints(min_length=1)]
     parent: Name | None = None
-    timezone: str = "UTC"
+    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
     cycle: Cycle = "monthly"
     price_list: str | None = None
 
@@ -40,10 +46,10 @@ class AccountEntry(_Entry):
 class RuleEntry(_Entry):
     """See `billing.protocol.MappingRule`; `from` and `to` are instants."""
 
-    site: str
+    site: Annotated[str, StringConstraints(min_length=1)]
     tenant: str
     account: Name
-    resource: str = "*"
+    resource: Annotated[str, StringConstraints(min_length=1)] = "*"
     start: Any = Field(None, alias="from")
     end: Any = Field(None, alias="to")
 
@@ -53,8 +59,8 @@ class GrantEntry(_Entry):
 
     account: Name
     amount: str
-    key: str
-    currency: str = "CU"
+    key: Annotated[str, StringConstraints(min_length=1)]
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]{1,15}$")] = "CU"
 
 
 class ProviderFile(_Entry):
@@ -158,7 +164,10 @@ def _rule(number: int, entry: RuleEntry, problems: list[str]) -> MappingRule:
 
 def _grant(number: int, entry: GrantEntry, problems: list[str]) -> tuple[str, Money, str]:
     try:
-        return entry.account, Money(micros_of(Decimal(entry.amount)), entry.currency), entry.key
+        micros = micros_of(Decimal(entry.amount))
+        if micros <= 0:
+            problems.append(f"grants.{number}.amount: a grant must be more than zero, not {entry.amount!r}")
+        return entry.account, Money(micros, entry.currency), entry.key
     except (InvalidOperation, ValueError) as error:
         problems.append(
             f"grants.{number}.amount: {entry.amount!r} is not a decimal number of at most six digits: {error}"

@@ -4,11 +4,19 @@ Everything is checked before anything starts, and every problem is listed at onc
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from schemas.errors import Misconfigured
@@ -168,6 +176,22 @@ class Settings(BaseSettings):
             raise ValueError("\n".join(problems))
         return self
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _everything_at_once(cls, values: Any, handler: ModelWrapValidatorHandler["Settings"]) -> "Settings":
+        """Look at the whole also where single settings are wrong, as if those had their defaults."""
+        try:
+            return handler(values)
+        except ValidationError as error:
+            found = _problems_of(error)
+            wrong = [problem["loc"] for problem in error.errors() if problem["loc"]]
+        if wrong:
+            try:
+                handler(_without(values, wrong))
+            except ValidationError as error:
+                found += [problem for problem in _problems_of(error) if problem not in found]
+        raise ValueError("\n".join(found))
+
     def registry(self) -> Registry:
         """Return the built-in meters and the operator's own; raises Misconfigured."""
         return builtin().extended(self.meters)
@@ -204,15 +228,34 @@ def load(**overrides: object) -> Settings:
     try:
         settings = Settings(**{k: v for k, v in overrides.items() if v is not None})  # type: ignore[arg-type]
     except ValidationError as error:
-        for found in error.errors(include_url=False, include_input=False):
-            name = ".".join(map(str, found["loc"]))
-            text = found["msg"].removeprefix("Value error, ")
-            problems += [f"{name}: {line}" if name else line for line in text.split("\n")]
+        problems += _problems_of(error)
     except ValueError as error:  # a TOML file that cannot be read
         problems.append(f"{path}: {error}")
     if problems or settings is None:
         raise Misconfigured(problems)
     return settings
+
+
+def _problems_of(error: ValidationError) -> list[str]:
+    """Return one line a problem, with the setting's name and without its value, which may be a secret."""
+    problems = []
+    for found in error.errors(include_url=False, include_input=False):
+        name = ".".join(map(str, found["loc"]))
+        text = found["msg"].removeprefix("Value error, ")
+        problems += [f"{name}: {line}" if name else line for line in text.split("\n")]
+    return problems
+
+
+def _without(values: Mapping[str, Any], wrong: Sequence[tuple[int | str, ...]]) -> dict[str, Any]:
+    """Return the values without those at the given places; of a list, the whole list goes."""
+    rest = dict(values)
+    for first, *inner in wrong:
+        name, value = str(first), rest.get(str(first))
+        if inner and isinstance(value, Mapping):
+            rest[name] = _without(value, [tuple(inner)])
+        else:
+            rest.pop(name, None)
+    return rest
 
 
 def _unknown_variables(environment: Mapping[str, str]) -> list[str]:

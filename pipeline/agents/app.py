@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import faust
 import mode
@@ -68,10 +68,11 @@ def build(name: str, kafka: KafkaConfig, data_dir: Path, work: Work, tuning: Tun
         pulse: kept up to date for the watchdog.
     """
     app = faust.App(name, **_settings(kafka, data_dir))
-    app.transport.Consumer = StrictConsumer
+    transport: Any = app.transport
+    transport.Consumer = StrictConsumer
 
     def acknowledged(events: Sequence[Any]) -> None:
-        offsets = app.consumer.offsets
+        offsets = _consumer(app).offsets
         for event in events:
             offsets.durable(event.message.tp, event.message.offset)
 
@@ -101,9 +102,9 @@ def build(name: str, kafka: KafkaConfig, data_dir: Path, work: Work, tuning: Tun
 
     @app.timer(interval=BEAT_SECONDS)  # type: ignore[untyped-decorator]
     async def beat() -> None:
-        consumer, topic = app.consumer, kafka.topic(SAMPLES)
+        consumer, topic = _consumer(app), kafka.topic(SAMPLES)
         lags = {tp: consumer.lag(tp) for tp in consumer.offsets.partitions() if tp.topic == topic}
-        pulse.beat({tp: (consumer.offsets.position(tp), lag) for tp, lag in lags.items() if lag}, time.monotonic())
+        pulse.beat({tp: (consumer.offsets.position(tp) or 0, lag) for tp, lag in lags.items() if lag}, time.monotonic())
 
     return app
 
@@ -146,6 +147,10 @@ def _touches(events: Sequence[Any]) -> dict[str, Period]:
             before = merged.get(account, cells)
             merged[account] = Period(min(before.start, cells.start), max(before.end, cells.end))
     return merged
+
+
+def _consumer(app: faust.App) -> StrictConsumer:
+    return cast(StrictConsumer, app.consumer)
 
 
 def _credentials(kafka: KafkaConfig) -> Any:

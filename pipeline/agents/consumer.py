@@ -11,7 +11,7 @@ from pipeline.agents.offsets import Offsets, Partition
 log = structlog.get_logger(__name__)
 
 
-class StrictConsumer(aiokafka.Consumer):  # type: ignore[misc]
+class StrictConsumer(aiokafka.Consumer):
     """Commits exactly up to the first message that is not durable, and reads every message from there on.
 
     - Faust acknowledges what it skips in a rebalance and what it believes to be holes: neither moves an offset here.
@@ -35,7 +35,7 @@ class StrictConsumer(aiokafka.Consumer):  # type: ignore[misc]
             return 0
         return 0 if position is None or end is None else max(0, end - position)
 
-    async def seek_to_committed(self) -> Mapping[Any, int]:
+    async def seek_to_committed(self) -> Mapping[Any, Any]:
         """Go to the committed offsets, or to the log's start where there is none."""
         found: dict[Any, int | None] = dict(await super().seek_to_committed())
         unknown = [tp for tp, offset in found.items() if offset is None or offset < 0]
@@ -52,7 +52,7 @@ class StrictConsumer(aiokafka.Consumer):  # type: ignore[misc]
         self.offsets.forget(revoked)
         await super().on_partitions_revoked(revoked)
 
-    async def getmany(self, timeout: float) -> AsyncIterator[tuple[Any, Any]]:
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[Any, Any]]:  # noqa: ASYNC109 - the signature is Faust's
         """Yield messages, each noted as delivered before anything else happens to it."""
         jumped: set[Partition] = set()
         async for tp, message in super().getmany(timeout):

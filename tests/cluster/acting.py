@@ -1,4 +1,4 @@
-"""What a test does in a process of its own, because chDB allows one a process: `python -m tests.cluster.acting WHAT`."""
+"""What a test does in a process of its own, since chDB allows one a process: `python -m tests.cluster.acting WHAT`."""
 
 import sys
 from collections.abc import Sequence

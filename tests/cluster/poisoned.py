@@ -2,21 +2,19 @@
 
 import os
 from collections.abc import Sequence
+from unittest.mock import patch
 
 from pipeline.durable import DurableWriter
 from pipeline.message import Message
 from stratometer import worker
 
 
-class Poisoned(DurableWriter):
-    """Writes, and then fails as no one foresaw."""
-
-    def write(self, messages: Sequence[Message]) -> None:
-        """Fail with the messages unacknowledged."""
-        raise ZeroDivisionError("a bug")
+def fail(_writer: DurableWriter, _messages: Sequence[Message]) -> None:
+    """Fail as no one foresaw, with the messages unacknowledged."""
+    raise ZeroDivisionError("a bug")
 
 
 if __name__ == "__main__":
     os.environ.setdefault("FAUST_LOOP", "uvloop")
-    DurableWriter.write = Poisoned.write  # type: ignore[method-assign]
-    worker.main()
+    with patch.object(DurableWriter, "write", fail):
+        worker.main()

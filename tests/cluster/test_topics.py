@@ -1,7 +1,7 @@
 """The topics are created as schemas/topics.py states; creating them again changes nothing."""
 
 import pytest
-from confluent_kafka.admin import ConfigResource, ResourceType
+from confluent_kafka.admin import ConfigResource, ResourceType  # type: ignore[attr-defined]
 
 from infra.dev.kafka import KafkaServer
 from pipeline.kafka import MESSAGE_BYTES_MAX, KafkaConfig, admin, create_topics
@@ -46,7 +46,7 @@ def test_an_installation_chooses_its_partitions(kafka_server: KafkaServer) -> No
 
 
 def test_brokers_that_are_away_are_transient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.kafka.REQUEST_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr("pipeline.kafka.METADATA_TIMEOUT_SECONDS", 0.5)
     with pytest.raises(Transient, match=r"127\.0\.0\.1:1"):
         create_topics(KafkaConfig("127.0.0.1:1"))
 

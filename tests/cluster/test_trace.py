@@ -36,7 +36,11 @@ def synthetic(folder: Path) -> Path:
     folder.mkdir()
     pq.write_table(pa.table(dict(zip(names, columns, strict=True))), folder / "trace.parquet")
     ids = [str(vm) for vm in range(5)]
-    meta = {"id": ids, "mem_capacity": pa.array([4_194_304] * 5), "cpu_capacity": [2500.0 * (1 + vm) for vm in range(5)]}
+    meta = {
+        "id": ids,
+        "mem_capacity": pa.array([4_194_304] * 5),
+        "cpu_capacity": [2500.0 * (1 + vm) for vm in range(5)],
+    }
     pq.write_table(pa.table(meta), folder / "meta.parquet")
     return folder
 

@@ -13,20 +13,20 @@ from sinks.warehouse.protocol import UsageRequest
 from tests.pipeline.provider import Provider, prices, provider_in
 from tests.pipeline.rows import DAY, HOUR, NOW, T0, Row, message
 
-SEEDS: Final = range(1, 5)
-MONTH: Final = Period(T0 - DAY, T0 + 33 * DAY)
+SEEDS: Final = (1, 2)
+MONTH: Final = Period(T0 - DAY, T0 + 4 * DAY)
 ACCOUNTS: Final = {"acme": ("hourly", "Europe/Prague"), "beta": ("daily", "UTC"), "cora": ("monthly", "America/New_York")}
 
 
 def samples(chance: Random) -> list[Row]:
     """Return rows of all sorts: partial coverage, versions that contradict each other, events, shared resources."""
     rows = []
-    for _ in range(250):
+    for _ in range(120):
         tenant = chance.choice([*ACCOUNTS, "stray"])
         kind = chance.choice(["vm.vcpu", "vm.vcpu", "disk.capacity", "image.deployment"])
-        start = T0 + chance.randrange(30 * 24) * HOUR
+        start = T0 + chance.randrange(48) * HOUR
         if kind == "image.deployment":
-            name = f"order-{chance.randrange(15)}"
+            name = f"order-{chance.randrange(8)}"
             rows.append(Row(f"vm/{tenant}", kind, start, chance.randrange(3), 1, tenant=tenant, event=("portal", name)))
             continue
         cell = 900 if kind == "disk.capacity" else 300
@@ -49,7 +49,7 @@ def outcome(provider: Provider, deliveries: Sequence[Sequence[Row]]) -> tuple[by
     provider.clock.move_to(NOW)
     for sequence, rows in enumerate(deliveries):
         provider.deliver([message(rows, sequence)])
-        if sequence % 3 == 0:
+        if sequence == 1:
             provider.rate()
     provider.settle()
     provider.holds()
@@ -57,7 +57,7 @@ def outcome(provider: Provider, deliveries: Sequence[Sequence[Row]]) -> tuple[by
 
 
 def usage(provider: Provider) -> dict[str, list[dict[str, object]]]:
-    edges = [T0, T0 + HOUR, T0 + DAY, T0 + 7 * DAY, MONTH.end]
+    edges = [T0, T0 + HOUR, T0 + DAY, MONTH.end]
     claims = provider.parts.directory.all_claims()
     return {
         account: provider.parts.warehouse.usage(UsageRequest(found, edges)).to_pylist()
@@ -77,7 +77,7 @@ def test_whatever_the_way_the_bytes_are_the_same(tmp_path: Path, chdb_folder: Pa
     rows = samples(Random(seed))
     chance = Random(seed + 1000)
     shuffled = chance.sample(rows, len(rows))
-    doubled = chance.sample([*rows, *chance.choices(rows, k=200)], len(rows) + 200)
+    doubled = chance.sample([*rows, *chance.choices(rows, k=100)], len(rows) + 100)
     ways = {
         "as they came": [rows],
         "shuffled and split": split(chance, shuffled),
@@ -113,7 +113,7 @@ def test_late_rows_end_where_early_rows_would_have(tmp_path: Path, chdb_folder: 
     """Invariant 10: settled in parts, with adjustments, every account has paid the same as in one go."""
     rows = samples(Random(7))
     balances, lines = [], []
-    for parts in ([rows], [rows[::2], rows[1::2]], [rows[1::3], rows[::3], rows[2::3]]):
+    for parts in ([rows], [rows[::2], rows[1::2]]):
         with provider_in(tmp_path, chdb_folder) as provider:
             outcome(provider, [parts[0]])
             for number, late in enumerate(parts[1:], start=1):
@@ -123,5 +123,5 @@ def test_late_rows_end_where_early_rows_would_have(tmp_path: Path, chdb_folder: 
                 provider.holds()
             balances.append(provider.books.balances())
             lines.append(provider.export(MONTH).partition(b'"transfers"')[0])
-    assert balances[0] == balances[1] == balances[2]
-    assert lines[0] == lines[1] == lines[2]
+    assert balances[0] == balances[1]
+    assert lines[0] == lines[1]
