@@ -24,7 +24,7 @@ $(VENV)/dev.stamp: $(VENV)/run.stamp requirements-dev.lock
 setup: $(VENV)/dev.stamp  ## make .venv with everything for development
 
 demo: $(VENV)/run.stamp  ## meter, rate and debit a simulated month, then serve the live page (Ctrl-C ends it)
-	$(BIN)/stratometer demo --data-dir .data/demo $(ARGS)
+	$(BIN)/stratometer demo $(ARGS)
 
 test: setup  ## lint, types, contracts and every test, on real servers
 	$(MAKE) lint
