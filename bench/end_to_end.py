@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from bench.load import Load
@@ -22,7 +23,7 @@ class EndToEnd:
 
     Attributes:
         seconds: from the start of the first durable write to the moment when every sample was stored.
-        worker_seconds_cpu: processor seconds of the workers in all.
+        cpu_seconds: processor time by process, start-up and merging included: what a loaded machine cannot distort.
     """
 
     samples: int
@@ -30,7 +31,7 @@ class EndToEnd:
     workers: int
     seconds: float
     samples_per_second: int
-    worker_seconds_cpu: float
+    cpu_seconds: dict[str, float]
 
 
 def run(servers: Servers, load: Load, workers: int) -> EndToEnd:
@@ -39,18 +40,19 @@ def run(servers: Servers, load: Load, workers: int) -> EndToEnd:
     cluster = servers.cluster(name, SETTLE__GRACE_SECONDS="7200")
     produce(servers.kafka.bootstrap, f"{cluster.prefix}{SAMPLES}", load.payloads(), PARTITIONS)
     warehouse = open_warehouse(cluster.warehouse_url)
+    stores = {"clickhouse": servers.clickhouse.pid, "kafka": servers.kafka.pid}
+    before = {store: _cpu_seconds(pid) for store, pid in stores.items()}
     try:
         with cluster.workers(workers) as running:
             ended = _stored(warehouse, load.samples)
-            cpu = sum(_seconds_cpu(each.pid) for each in running.children())
+            cpu = {store: round(_cpu_seconds(pid) - before[store], 1) for store, pid in stores.items()}
+            cpu["workers"] = round(sum(_cpu_seconds(each.pid) for each in running.children()), 1)
         began = int(warehouse.query("SELECT min(stored_at) AS t FROM intake")["t"][0].as_py()) / 1e6
         seconds = ended - began
         _compare(warehouse, load)
     finally:
         warehouse.close()
-    return EndToEnd(
-        load.samples, load.batches, workers, round(seconds, 2), round(load.samples / seconds), round(cpu, 1)
-    )
+    return EndToEnd(load.samples, load.batches, workers, round(seconds, 2), round(load.samples / seconds), cpu)
 
 
 def _stored(warehouse: Warehouse, samples: int) -> float:
@@ -68,8 +70,6 @@ def _compare(warehouse: Warehouse, load: Load) -> None:
         raise RuntimeError(f"stored {counters}, expected {load.samples} unique samples")
 
 
-def _seconds_cpu(pid: int) -> float:
-    from pathlib import Path
-
+def _cpu_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / 100

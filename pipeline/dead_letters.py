@@ -24,20 +24,24 @@ class Filed:
     state: State
 
 
-class DeadLetters(Protocol):
+class LettersReader(Protocol):
+    """Where dead letters are read."""
+
+    def all(self) -> Iterator[Filed]:
+        """Yield every letter in its newest state, oldest first."""
+
+
+class DeadLetters(LettersReader, Protocol):
     """Where dead letters are kept."""
 
     def put(self, letters: Sequence[DeadLetter]) -> None:
         """Make letters durable; the same letter again changes nothing. Raises Transient."""
 
-    def all(self) -> Iterator[Filed]:
-        """Yield every letter in its newest state, oldest first."""
-
     def mark(self, letter: DeadLetter, state: State) -> None:
         """Record that a letter was replayed or dropped, durably."""
 
 
-def counts(letters: DeadLetters) -> Mapping[str, int]:
+def counts(letters: LettersReader) -> Mapping[str, int]:
     """Return rows by state, for reconciliation."""
     totals: dict[str, int] = dict.fromkeys(STATES, 0)
     for filed in letters.all():

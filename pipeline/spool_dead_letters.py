@@ -12,12 +12,25 @@ from pipeline.message import DeadLetter
 KIND: Final = "dead"
 
 
-class SpoolDeadLetters:
+class SpoolLettersReader:
+    """Reads the letters of a folder, also while another process writes them."""
+
+    def __init__(self, directory: Path) -> None:
+        """Read from the folder of the letters' spool."""
+        self._directory = directory
+
+    def all(self) -> Iterator[Filed]:
+        """Yield every letter in its newest state, oldest first."""
+        yield from fold(filed_of(record.headers, record.payload) for record in scan(self._directory))
+
+
+class SpoolDeadLetters(SpoolLettersReader):
     """Appends letters and their later states; the newest record under a key is the letter's state."""
 
     def __init__(self, spool: Spool, directory: Path) -> None:
         """Write to `spool`, read from its `directory`."""
-        self._spool, self._directory = spool, directory
+        super().__init__(directory)
+        self._spool = spool
 
     def put(self, letters: Sequence[DeadLetter]) -> None:
         """Append letters durably; raises Transient when the disk is full."""
@@ -28,7 +41,3 @@ class SpoolDeadLetters:
     def mark(self, letter: DeadLetter, state: State) -> None:
         """Append the new state durably."""
         self._spool.append(KIND, b"", headers_of(letter, state), durable=True)
-
-    def all(self) -> Iterator[Filed]:
-        """Yield every letter in its newest state, oldest first."""
-        yield from fold(filed_of(record.headers, record.payload) for record in scan(self._directory))

@@ -9,7 +9,7 @@ from billing.protocol import Books
 from collectors.interface import Health
 from collectors.publisher_settings import PublisherSettings
 from collectors.spool import Spool, SpoolSettings
-from pipeline.dead_letters import DeadLetters
+from pipeline.dead_letters import DeadLetters, LettersReader
 from pipeline.directory import Directory
 from pipeline.durable import DurableWriter
 from pipeline.embedded import EmbeddedRunner, Pace
@@ -18,7 +18,7 @@ from pipeline.kafka_dead_letters import KafkaDeadLetters
 from pipeline.rate import Rater
 from pipeline.rate_queue import LiveRating, RateQueue
 from pipeline.settle import Settler, SettleRules
-from pipeline.spool_dead_letters import SpoolDeadLetters
+from pipeline.spool_dead_letters import SpoolDeadLetters, SpoolLettersReader
 from pipeline.spool_feed import SpoolFeed
 from schemas.clock import system_clock
 from schemas.meters import Registry
@@ -151,13 +151,25 @@ def publisher_settings(settings: Settings) -> PublisherSettings:
     return PublisherSettings(kafka.bootstrap_servers, kafka.topic_prefix, client=kafka.security)
 
 
+def dead_letters_dir(settings: Settings) -> Path:
+    """Return the folder of the embedded deployment's dead letters."""
+    return settings.data_dir / "dead-letters"
+
+
+def read_dead_letters(settings: Settings) -> LettersReader:
+    """Return the dead letters for reading only, which works beside a running process."""
+    if settings.deployment == "cluster":
+        return KafkaDeadLetters(kafka_config(settings))
+    return SpoolLettersReader(dead_letters_dir(settings))
+
+
 @contextmanager
 def open_dead_letters(settings: Settings) -> Iterator[DeadLetters]:
     """Open the home of the dead letters: the topic, or a spool in the data folder."""
     if settings.deployment == "cluster":
         yield KafkaDeadLetters(kafka_config(settings))
         return
-    directory = settings.data_dir / "dead-letters"
+    directory = dead_letters_dir(settings)
     directory.mkdir(parents=True, exist_ok=True)
     with Spool(directory, "dead-letters", SpoolSettings(fsync="always", retention_seconds=10 * 365 * 86400)) as spool:
         yield SpoolDeadLetters(spool, directory)
@@ -171,7 +183,7 @@ class Embedded:
     writer: DurableWriter
     feed: SpoolFeed
 
-    def metrics(self, parts: Parts, **health: Callable[[], Health]) -> Sources:
+    def metrics(self, parts: Parts, health: Mapping[str, Callable[[], Health]] | None = None) -> Sources:
         """Return what this stream's metrics are read from, and the health of collectors beside it."""
         return Sources(parts.clock, self.writer.progress, self.feed.backlog, parts.settler.drift, health)
 

@@ -1,6 +1,7 @@
 """Logging: structlog to standard error, for people or as JSON lines; one place that keeps secrets out."""
 
 import logging
+import re
 import sys
 from collections.abc import MutableMapping
 from typing import Any, Final
@@ -8,6 +9,8 @@ from typing import Any, Final
 import structlog
 
 SECRET_WORDS: Final = ("password", "secret", "token", "authorization", "api_key")
+PASSWORD: Final = re.compile(r"(://[^/@:\s]*:)[^/@\s]+@")
+"""The password in ``scheme://user:password@host``."""
 
 
 def configure(*, json: bool, level: int = logging.INFO) -> None:
@@ -23,8 +26,8 @@ def configure(*, json: bool, level: int = logging.INFO) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            redact,
             structlog.processors.format_exc_info,
+            redact,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -34,8 +37,10 @@ def configure(*, json: bool, level: int = logging.INFO) -> None:
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Replace the values of fields whose names speak of secrets."""
-    for name in event:
+    """Replace the values of fields whose names speak of secrets, and passwords in addresses."""
+    for name, value in event.items():
         if any(word in name.lower() for word in SECRET_WORDS):
             event[name] = "***"
+        elif isinstance(value, str):
+            event[name] = PASSWORD.sub(r"\1***@", value)
     return event

@@ -7,6 +7,7 @@ from typing import Final
 
 import orjson
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -34,7 +35,7 @@ def print_table(
         aligned = number in right
         table.add_column(name, justify="right" if aligned else "left", overflow="fold", no_wrap=aligned)
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+        table.add_row(*(escape(str(cell)) for cell in row))
     _console.print(table)
 
 

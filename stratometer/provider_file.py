@@ -110,8 +110,14 @@ def apply(plan: Plan, books: Books, now: int) -> dict[str, int]:
         now: microseconds since 1970.
 
     Raises:
-        Conflict: an unknown parent, or a grant's key that was used for another amount.
+        Misconfigured: a rule, grant or sub-account names an account that is neither in the file nor in the books.
+        Conflict: a circle of parents, or a grant's key that was used for another amount.
     """
+    known = {a.id for a in (*plan.accounts, *books.accounts())}
+    named = {*(r.account for r in plan.rules), *(name for name, _, _ in plan.grants)}
+    unknown = sorted((named | {a.parent for a in plan.accounts if a.parent}) - known)
+    if unknown:
+        raise Misconfigured([f"there is no account {name!r}: add it to accounts" for name in unknown])
     for account in plan.accounts:
         if books.account(account.id) != account:
             books.put_account(account)

@@ -5,6 +5,7 @@ Everything is checked before anything starts, and every problem is listed at onc
 
 import os
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -26,6 +27,9 @@ PREFIX: Final = "STRATOMETER_"
 CONFIG_VARIABLE: Final = "STRATOMETER_CONFIG"
 DEV_ADMIN_TOKEN: Final = "sm_admin_development-only"  # noqa: S105 - refused outside --dev
 TOKEN_LENGTH_MIN: Final = 20
+
+_serves: ContextVar[bool] = ContextVar("serves", default=True)
+"""Whether this process serves the API: only then it needs the admin token."""
 
 Seconds = Annotated[int, Field(ge=1, le=31 * 86400)]
 
@@ -159,15 +163,14 @@ class Settings(BaseSettings):
                     "settle.cutoff_margin_seconds: must be above warehouse.insert_timeout_seconds, or a settle job "
                     "could read before a slow insert ends"
                 )
-        token = self.api.admin_token.get_secret_value()
-        if token == DEV_ADMIN_TOKEN:
-            if not self.dev:
-                problems.append(
-                    f"api.admin_token: set {PREFIX}API__ADMIN_TOKEN to sm_admin_<at least {TOKEN_LENGTH_MIN} random "
-                    "characters>; the default is for --dev only"
-                )
-        elif not token.startswith("sm_admin_") or len(token) < len("sm_admin_") + TOKEN_LENGTH_MIN:
-            problems.append(f"api.admin_token: must read sm_admin_ and at least {TOKEN_LENGTH_MIN} random characters")
+        else:
+            problems += [
+                f"{name}.url: the embedded deployment keeps its stores in data_dir: remove it, or choose cluster"
+                for name, url in (("warehouse", self.warehouse.url), ("books", self.books.url))
+                if url.get_secret_value().startswith(("clickhouse", "postgresql"))
+            ]
+        if _serves.get():
+            problems += self._token_problems()
         try:
             self.registry()
         except Misconfigured as error:
@@ -175,6 +178,19 @@ class Settings(BaseSettings):
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    def _token_problems(self) -> list[str]:
+        token = self.api.admin_token.get_secret_value()
+        if token == DEV_ADMIN_TOKEN:
+            if self.dev:
+                return []
+            return [
+                f"api.admin_token: set {PREFIX}API__ADMIN_TOKEN to sm_admin_<at least {TOKEN_LENGTH_MIN} random "
+                "characters>; the default is for --dev only"
+            ]
+        if not token.startswith("sm_admin_") or len(token) < len("sm_admin_") + TOKEN_LENGTH_MIN:
+            return [f"api.admin_token: must read sm_admin_ and at least {TOKEN_LENGTH_MIN} random characters"]
+        return []
 
     @model_validator(mode="wrap")
     @classmethod
@@ -211,10 +227,11 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, Path(path) if path else None)
 
 
-def load(**overrides: object) -> Settings:
+def load(*, serves: bool = True, **overrides: object) -> Settings:
     """Return the settings of this process.
 
     Args:
+        serves: whether this process serves the API, and so needs an admin token that is safe.
         overrides: top-level values from the command line; None means not given.
 
     Raises:
@@ -225,6 +242,7 @@ def load(**overrides: object) -> Settings:
     if path and not Path(path).is_file():
         problems.append(f"{CONFIG_VARIABLE}: no file at {path}")
     settings = None
+    _serves.set(serves)
     try:
         settings = Settings(**{k: v for k, v in overrides.items() if v is not None})  # type: ignore[arg-type]
     except ValidationError as error:

@@ -10,13 +10,15 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from queue import SimpleQueue
 from types import FrameType
 from typing import Final
 
 import structlog
 
-from pipeline.agents.app import Tuning, Work, build
+from pipeline.agents.app import WRITES_MAX, Tuning, Work, build
 from pipeline.agents.watchdog import Pulse, start
+from pipeline.durable import DurableWriter
 from pipeline.kafka import TouchProducer, create_topics
 from pipeline.message import Message
 from schemas.errors import Poison
@@ -98,7 +100,17 @@ def run(settings: Settings, number: int) -> None:
     create_topics(kafka)
     with open_parts(settings) as parts, open_dead_letters(settings) as dead_letters:
         touches = TouchProducer(kafka)
-        writer = durable_writer(parts, dead_letters, touches.touch)
+        writers = [durable_writer(parts, dead_letters, touches.touch) for _ in range(WRITES_MAX)]
+        writer, idle = writers[0], SimpleQueue[DurableWriter]()
+        for each in writers:
+            idle.put(each)
+
+        def meter(messages: Sequence[Message]) -> None:
+            own = idle.get()  # a writer is for one thread at a time
+            try:
+                own.write(messages)
+            finally:
+                idle.put(own)
 
         def describe(messages: Sequence[Message]) -> None:
             found = []
@@ -122,7 +134,7 @@ def run(settings: Settings, number: int) -> None:
             stream.take_messages_max, stream.take_within_seconds, stream.rate_debounce_seconds, stream.sweep_seconds
         )
         pulse = Pulse()
-        work = Work(meter=writer.write, rate=rate, describe=describe, sweep=sweep)
+        work = Work(meter=meter, rate=rate, describe=describe, sweep=sweep)
         folder = settings.data_dir / "workers" / str(number)
         folder.mkdir(parents=True, exist_ok=True)
         app = build(kafka.topic(GROUP), kafka, folder, work, tuning, pulse)
@@ -130,7 +142,8 @@ def run(settings: Settings, number: int) -> None:
         try:
             faust.Worker(app, loglevel="WARNING", quiet=True, redirect_stdouts=False).execute_from_commandline()
         finally:
-            writer.stop()  # a write that is being retried gives up: its messages come again
+            for each in writers:
+                each.stop()  # a write that is being retried gives up: its messages come again
             touches.close()
 
 
@@ -141,7 +154,7 @@ def main() -> None:
     from stratometer.settings import load
 
     def work() -> None:
-        settings = load()
+        settings = load(serves=False)
         configure(json=settings.log_json)
         run(settings, int(sys.argv[-1]))
 

@@ -24,6 +24,7 @@ STOP_SECONDS_MAX = 40.0
 KAFKA_SECONDS_MAX = 10.0
 LOG_CHARACTERS_SHOWN = 4_000
 PREFIX = "STRATOMETER_"
+ADMIN_TOKEN = "sm_admin_of-a-test-server-on-loopback"  # noqa: S105 - with nothing to protect
 
 
 class CommandError(RuntimeError):
@@ -104,7 +105,7 @@ class Deployment:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         clean = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-        own = {"DEV": "true", "DATA_DIR": str(folder), **settings}
+        own = {"DEV": "true", "API__ADMIN_TOKEN": ADMIN_TOKEN, "DATA_DIR": str(folder), **settings}
         self.env = clean | {f"{PREFIX}{name}": value for name, value in own.items()}
 
     def run(self, *arguments: str, module: str = "stratometer.cli", status: int = 0) -> str:

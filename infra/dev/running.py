@@ -101,7 +101,7 @@ def down(names: Sequence[str], say: Callable[[str], None]) -> None:
 def exports(entries: dict[str, Entry]) -> dict[str, str]:
     """The environment that points the product at these servers; empty if there are none."""
     found = {key: value for entry in entries.values() for key, value in entry.exports.items()}
-    return {"STRATOMETER_DEPLOYMENT": "cluster", **found} if found else {}
+    return {"STRATOMETER_DEPLOYMENT": "cluster", "STRATOMETER_DEV": "true", **found} if found else {}
 
 
 def _save(entries: dict[str, Entry]) -> None:

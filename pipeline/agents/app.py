@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 BUFFERED_MESSAGES_MAX: Final = 512
 """Messages that Faust holds between the consumer and an agent; a batch of 50,000 samples has about 400 KB."""
 TOUCHES_MAX: Final = 5_000
+WRITES_MAX: Final = 2
+"""Calls of `Work.meter` at a time: one decodes while the other waits for the warehouse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Work:
     """What the agents do; every function blocks and runs in a thread.
 
     Attributes:
-        meter: makes sample messages durable.
+        meter: makes sample messages durable; up to WRITES_MAX calls at a time.
         rate: rates accounts over the cells that were touched.
         describe: stores the names of resources.
         sweep: sends triggers for accounts that none named.
@@ -76,16 +78,23 @@ def build(name: str, kafka: KafkaConfig, data_dir: Path, work: Work, tuning: Tun
         for event in events:
             offsets.durable(event.message.tp, event.message.offset)
 
-    def agent(topic: str, take_max: int, within_seconds: float, durable: Callable[[Sequence[Any]], object]) -> None:
+    def agent(
+        topic: str,
+        take_max: int,
+        within_seconds: float,
+        durable: Callable[[Sequence[Any]], object],
+        writes_max: int = 1,
+    ) -> None:
         channel = app.topic(kafka.topic(topic), key_type=bytes, value_type=bytes, value_serializer="raw")
-        thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=topic)
+        threads = ThreadPoolExecutor(writes_max, thread_name_prefix=topic)
 
         async def run(stream: Any) -> None:
-            await drive(stream, thread, take_max, within_seconds, durable, acknowledged)
+            await drive(stream, threads, writes_max, take_max, within_seconds, durable, acknowledged)
 
         app.agent(channel, name=f"{name}.{topic}", supervisor_strategy=mode.CrashingSupervisor)(run)
 
-    agent(SAMPLES, tuning.take_messages_max, tuning.take_within_seconds, lambda e: work.meter(_messages(e)))
+    meter, take_max = (lambda e: work.meter(_messages(e))), tuning.take_messages_max
+    agent(SAMPLES, take_max, tuning.take_within_seconds, meter, WRITES_MAX)
     agent(TOUCHED, TOUCHES_MAX, tuning.rate_debounce_seconds, lambda e: work.rate(_touches(e)))
     agent(RESOURCES, TOUCHES_MAX, 1.0, lambda e: work.describe(_messages(e)))
 

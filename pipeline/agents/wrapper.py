@@ -34,7 +34,8 @@ def die(reason: str, error: BaseException | None = None) -> NoReturn:
 
 async def drive(
     stream: Any,  # faust.Stream: untyped
-    thread: ThreadPoolExecutor,
+    threads: ThreadPoolExecutor,
+    writes_max: int,
     take_max: int,
     within_seconds: float,
     durable: Callable[[Sequence[Any]], object],
@@ -44,21 +45,39 @@ async def drive(
 
     Args:
         stream: the agent's stream of raw messages.
-        thread: of one worker, and this agent's for the life of the process: a write that a cancellation left behind
-            ends before the next one starts.
+        threads: this agent's for the life of the process, `writes_max` of them: writes that a cancellation left behind
+            count against the limit until they end.
+        writes_max: batches being made durable at a time; while one waits for the warehouse, the next is decoded. They
+            may end in any order: `Offsets` commits up to the first that has not.
         take_max: messages in one batch.
         within_seconds: longest wait to fill a batch.
-        durable: blocks until a batch of events is durable; one call at a time.
+        durable: blocks until a batch of events is durable.
         acknowledged: told afterwards which events may be committed.
     """
-    loop = asyncio.get_running_loop()
-    try:
-        async for events in stream.noack_take(take_max, within=within_seconds):
-            await loop.run_in_executor(thread, durable, events)
+    loop, free, writes = asyncio.get_running_loop(), asyncio.Semaphore(writes_max), set[asyncio.Task[None]]()
+
+    async def write(events: Sequence[Any]) -> None:
+        try:
+            await loop.run_in_executor(threads, durable, events)
             acknowledged(events)
             for event in events:
                 await stream.ack(event)
-    except (asyncio.CancelledError, Stopped):
-        raise  # a stop: nothing was acknowledged, the messages come again
+        except (asyncio.CancelledError, Stopped):
+            return  # a stop: nothing was acknowledged, the messages come again
+        except BaseException as error:
+            die("an agent met something unexpected", error)
+        finally:
+            free.release()
+
+    try:
+        async for events in stream.noack_take(take_max, within=within_seconds):
+            await free.acquire()
+            task = asyncio.create_task(write(events))
+            writes.add(task)
+            task.add_done_callback(writes.discard)
+    except asyncio.CancelledError:
+        for task in writes:
+            task.cancel()
+        raise
     except BaseException as error:
         die("an agent met something unexpected", error)

@@ -12,8 +12,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables
 DataDir = Annotated[Path | None, typer.Option(help="Folder for spools, chDB and SQLite.")]
 
 
-def start(data_dir: Path | None = None) -> Settings:
-    """Load the settings and set up logging; raises Misconfigured with every problem."""
-    settings = load(data_dir=data_dir)
+def start(data_dir: Path | None = None, *, serves: bool = False) -> Settings:
+    """Load the settings and set up logging; raises Misconfigured with every problem.
+
+    Args:
+        data_dir: from the command line.
+        serves: whether the command serves the API, and so needs the admin token.
+    """
+    settings = load(data_dir=data_dir, serves=serves)
     configure(json=settings.log_json)
     return settings

@@ -14,7 +14,7 @@ from schemas.batch import CONTENT_TYPE, HEADER_CONTENT_TYPE, HEADER_SCHEMA_VERSI
 from schemas.errors import Misconfigured, Transient
 from schemas.period import SECOND, iso
 from stratometer.commands.common import DataDir, Json, start
-from stratometer.compose import kafka_config, open_dead_letters, open_spool
+from stratometer.compose import kafka_config, open_dead_letters, open_spool, read_dead_letters
 from stratometer.output import print_json, print_table, say
 from stratometer.settings import Settings
 
@@ -39,8 +39,8 @@ def register(app: typer.Typer) -> None:
         data_dir: DataDir = None,
     ) -> None:
         """Show the letters that wait."""
-        with open_dead_letters(start(data_dir)) as letters:
-            found = [f for f in letters.all() if everything or f.state == "waiting"]
+        letters = read_dead_letters(start(data_dir))
+        found = [f for f in letters.all() if everything or f.state == "waiting"]
         found = [f for f in found if reason in (None, f.letter.reason)]
         if json:
             print_json([describe(f) for f in found])
@@ -58,7 +58,7 @@ def register(app: typer.Typer) -> None:
             _send(settings, payloads)
             for letter in chosen:
                 letters.mark(letter, "replayed")
-        say(f"{len(chosen)} letters sent again; `stratometer deadletters list` shows those that come back.")
+        say(f"sent again: {len(chosen)}; `stratometer deadletters list` shows those that come back")
 
     @group.command("drop")
     def drop(keys: Keys = None, all_: All = False, reason: Reason = None, data_dir: DataDir = None) -> None:
@@ -67,7 +67,7 @@ def register(app: typer.Typer) -> None:
             chosen = _chosen(letters, keys or [], all_, reason)
             for letter in chosen:
                 letters.mark(letter, "dropped")
-        say(f"{len(chosen)} letters dropped.")
+        say(f"dropped: {len(chosen)}")
 
 
 def describe(filed: Filed) -> dict[str, object]:

@@ -64,6 +64,8 @@ def register(app: typer.Typer) -> None:
             dev=True,
             deployment="embedded",
             data_dir=data_dir,
+            warehouse={"url": ""},
+            books={"url": ""},
             api={"port": port},
             stream={"rate_debounce_seconds": 2},
             settle={"cutoff_margin_seconds": 0},
@@ -166,7 +168,7 @@ def _live(stack: ExitStack, parts: Parts, stream: Embedded, listener: socket.soc
         ingest,
         since=lambda _now: period.start - DAY_SECONDS,
         accepted=lambda: stream.writer.progress.samples,
-        metrics=stream.metrics(parts, demo_live=simulator.health),
+        metrics=stream.metrics(parts, {LIVE_COLLECTOR: simulator.health}),
     )
     stack.enter_context(serving(feed, listener))
     stream.runner.start()

@@ -23,9 +23,9 @@ def register(app: typer.Typer) -> None:
         data_dir: DataDir = None,
     ) -> None:
         """Write the month as JSON. The same samples, rules and prices give the same bytes, whatever the deployment."""
-        digest, size = hashlib.sha256(), 0
+        period, digest, size = month_period(month), hashlib.sha256(), 0
         with open_parts(start(data_dir)) as parts, to.open("wb") as file:
-            for piece in document(parts, month_period(month)):
+            for piece in document(parts, period):
                 file.write(piece)
                 digest.update(piece)
                 size += len(piece)

@@ -8,12 +8,15 @@ import typer
 
 from api.keys import new_key
 from billing.protocol import ApiKey, Books
+from schemas.clock import system_clock
 from schemas.errors import Misconfigured
+from schemas.period import SECOND
 from sinks.books.connect import open_books
 from stratometer.commands.common import DataDir, Json, start
 from stratometer.compose import books_url
 from stratometer.output import print_json, print_table, say
 
+DAY_SECONDS = 86400
 RoleName = Literal["admin", "product", "finance", "reader", "tenant", "ingest"]
 
 
@@ -27,6 +30,7 @@ def register(app: typer.Typer) -> None:
         role: Annotated[RoleName, typer.Option(help="What it may do.")],
         account: Annotated[str | None, typer.Option(help="For a tenant: the account it sees, with all below.")] = None,
         site: Annotated[str | None, typer.Option(help="For an ingest key: the only site it writes to.")] = None,
+        days: Annotated[int | None, typer.Option(min=1, help="Valid so many days; without it, until revoked.")] = None,
         data_dir: DataDir = None,
     ) -> None:
         """Make a key and show its token, once."""
@@ -35,7 +39,8 @@ def register(app: typer.Typer) -> None:
             if account is not None and books.account(account) is None:
                 raise Misconfigured([f"--account: there is no account {account!r}"])
             try:
-                key, token = new_key(role, account, site)
+                expires_at = system_clock() // SECOND + days * DAY_SECONDS if days else None
+                key, token = new_key(role, account, site, expires_at)
             except ValueError as error:
                 raise Misconfigured([str(error)]) from error
             books.put_api_key(key)

@@ -3,7 +3,7 @@
 import csv
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -11,6 +11,9 @@ from schemas.money import decimal_text
 from stratometer.commands.common import Json
 from stratometer.output import print_json, print_table
 from stratometer.rate_files import line_rows, rate_files
+
+SHOWN: Final = ("from", "resource", "meter", "quantity", "unit", "price", "amount", "currency")
+"""What fits a terminal; --csv and --json print everything."""
 
 
 def register(app: typer.Typer) -> None:
@@ -36,8 +39,7 @@ def register(app: typer.Typer) -> None:
             writer.writeheader()
             writer.writerows(rows)
         else:
-            shown = [name for name in rows[0] if name not in ("digest", "usage_digest", "price_list")] if rows else []
-            print_table("Rated lines", shown, [[row[name] for name in shown] for row in rows])
+            print_table("Rated lines", SHOWN, [[row[name] for name in SHOWN] for row in rows], right=[3, 6])
             print_table(
                 "Total", ["total", "currency"], [(decimal_text(rating.rated.total_micros), rating.rated.currency)]
             )

@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def up(data_dir: DataDir = None) -> None:
         """Run everything in this process: metering, rating, settling, API and live page. Ctrl-C ends it."""
-        settings = start(data_dir)
+        settings = start(data_dir, serves=True)
         if settings.deployment != "embedded":
             raise Misconfigured(
                 ["deployment: `up` is the embedded deployment; a cluster runs `worker`, `api`, `collect`"]
@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def api(data_dir: DataDir = None) -> None:
         """Run the cluster's API and live page. Ctrl-C ends it."""
-        settings = start(data_dir)
+        settings = start(data_dir, serves=True)
         if settings.deployment != "cluster":
             raise Misconfigured(["deployment: `api` belongs to a cluster; the embedded deployment runs `up`"])
         run_api(settings)

@@ -9,13 +9,12 @@ from collections.abc import Iterator
 import orjson
 import pytest
 
-from infra.dev.deployment import Cluster, Running
+from infra.dev.deployment import ADMIN_TOKEN, Cluster, Running
 from pipeline.message import Message
 from pipeline.metering import Seen, meter, portions
 from schemas.batch import CONTENT_TYPE, BatchMeta, encode, table_of
 from schemas.ids import account_id
 from schemas.meters import builtin
-from stratometer.settings import DEV_ADMIN_TOKEN
 from tests.cluster.acting import MONTH_START
 from tests.cluster.conftest import MakeCluster
 from tests.cluster.helpers import number, wait_until, warehouse_of
@@ -78,7 +77,7 @@ STORED = "SELECT count() AS n FROM intake"
 
 
 def post(url: str, media: str, body: bytes) -> None:
-    headers = {"Content-Type": media, "Authorization": f"Bearer {DEV_ADMIN_TOKEN}"}
+    headers = {"Content-Type": media, "Authorization": f"Bearer {ADMIN_TOKEN}"}
     try:
         with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=20) as answer:
             assert answer.status in (200, 202, 204)

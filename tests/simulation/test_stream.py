@@ -5,7 +5,7 @@ A failing seed is the test's parameter and in the message.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 from typing import cast
 
@@ -103,10 +103,13 @@ def agree(stream: Stream, meters: Sequence[str], told: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    before = structlog.get_config()
     monkeypatch.setattr(pipeline.durable, "BACKOFF_SECONDS_FIRST", 0.0)
     monkeypatch.setattr(pipeline.durable, "BACKOFF_SECONDS_MAX", 0.0)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.configure(**before)
 
 
 def test_nothing_is_lost_and_nothing_is_counted_twice() -> None:

@@ -163,7 +163,7 @@ class Auditor:
 def filled(chance: Random, log: Log, auditor: Auditor) -> None:
     """Put messages of collectors into the log: some twice, some broken, some rows bad, some versions of one sample."""
     sent: list[tuple[list[Row], int]] = []
-    for sequence in range(1, chance.randint(8, 25)):
+    for sequence in range(1, chance.randint(5, 13)):
         partition = chance.randrange(PARTITIONS)
         if chance.random() < 0.1:
             log.append(partition, b"\xff broken %d" % sequence)

@@ -2,14 +2,13 @@
 
 import os
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-import structlog
 from typer.testing import CliRunner
 
 from schemas.errors import StratometerError
@@ -26,15 +25,14 @@ def own_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[pytest.MonkeyPatch]:
-    """No setting of the machine, a folder of the test's own, and logging as it was afterwards."""
+def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """No setting of the machine, a folder of the test's own, and logging that stays as it is."""
     for name in list(os.environ):
         if name.upper().startswith(PREFIX):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    before = structlog.get_config()
-    yield monkeypatch
-    structlog.configure(**before)
+    monkeypatch.setattr("stratometer.commands.common.configure", lambda **_: None)
+    return monkeypatch
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ class Command:
 
 
 @pytest.fixture
-def command(tmp_path: Path, own_folder: Path, plain_environment: Callable[[], None]) -> Iterator[Command]:
+def command(tmp_path: Path, own_folder: Path, plain_environment: pytest.MonkeyPatch) -> Iterator[Command]:
     """Commands over embedded stores that are not migrated yet."""
     url = f"chdb://{open_folder() or own_folder}?database=cli_{uuid.uuid4().hex}"
     yield Command({f"{PREFIX}DEV": "true", f"{PREFIX}DATA_DIR": str(tmp_path / "data"), f"{PREFIX}WAREHOUSE__URL": url})
