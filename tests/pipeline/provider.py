@@ -170,7 +170,11 @@ def assemble(warehouse: Store, books: Books, clock: TestClock, folder: Path) -> 
     )
     queue, letters = RateQueue(), KeptLetters()
     writer = DurableWriter(
-        warehouse, letters, REGISTRY, clock, lambda t: [queue.add(a, c) for a, c in live.accounts_of(t).items()] and None
+        warehouse,
+        letters,
+        REGISTRY,
+        clock,
+        lambda t: [queue.add(a, c) for a, c in live.accounts_of(t).items()] and None,
     )
     return Provider(parts, clock, letters, queue, writer)
 

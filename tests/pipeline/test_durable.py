@@ -25,7 +25,11 @@ class Bench:
     trail: Trail = field(default_factory=Trail)
 
     def __post_init__(self) -> None:
-        self.letters, self.blocks, self.triggers = KeptLetters(self.trail), KeptBlocks(self.trail), KeptTriggers(self.trail)
+        self.letters, self.blocks, self.triggers = (
+            KeptLetters(self.trail),
+            KeptBlocks(self.trail),
+            KeptTriggers(self.trail),
+        )
         self.clock = Clock(NOW * SECOND)
         warehouse = cast(Warehouse, self.blocks)
         self.writer = DurableWriter(warehouse, self.letters, REGISTRY, self.clock, self.triggers)

@@ -114,7 +114,8 @@ def test_a_message_of_only_bad_rows_stores_nothing() -> None:
 def test_several_sites_in_one_call_stay_apart() -> None:
     """Invariant 14: the same names on two platforms are two resources and two tenants."""
     result = metered(
-        message([Row(), Row(tenant="beta", resource="vm/2")], 1, site="vc-1"), message([Row(quantity=7)], 1, site="vc-2")
+        message([Row(), Row(tenant="beta", resource="vm/2")], 1, site="vc-1"),
+        message([Row(quantity=7)], 1, site="vc-2"),
     )
     samples, names = result.block.samples, result.block.names
     assert samples["site_id"].tolist() == [ids.site_id("vc-1")] * 2 + [ids.site_id("vc-2")]
@@ -199,7 +200,9 @@ def test_names_are_given_once_and_again_after_forgetting() -> None:
 def test_portions_are_bounded_and_keep_the_order() -> None:
     """Invariant 5."""
     assert PORTION_ROWS_MAX >= 100_000
-    messages = [message([Row(start=T0 + 300 * i) for i in range(n)], sequence=s) for s, n in enumerate([3, 3, 9, 1, 0, 4])]
+    messages = [
+        message([Row(start=T0 + 300 * i) for i in range(n)], sequence=s) for s, n in enumerate([3, 3, 9, 1, 0, 4])
+    ]
     found = list(portions(messages, rows_max=6))
     assert [[r.meta.sequence for r in p.readable] for p in found] == [[0, 1], [2], [3, 4, 5]]
     assert list(portions([])) == []

@@ -84,7 +84,9 @@ def test_reconciliation_holds_when_every_row_is_accounted_for() -> None:
         (100, 97, 3, 701, "Σ debits = Σ settled rated lines"),
     ],
 )
-def test_one_row_or_one_micro_unit_is_seen(appended: int, stored: int, letters: int, debited: int, differs: str) -> None:
+def test_one_row_or_one_micro_unit_is_seen(
+    appended: int, stored: int, letters: int, debited: int, differs: str
+) -> None:
     """Invariants 1 and 10."""
     counters = Counters(100, stored, 8, 5, 90, 9)
     found = checks(appended, counters, DEAD | {"waiting": letters}, 700, debited)

@@ -15,7 +15,11 @@ from tests.pipeline.rows import DAY, HOUR, NOW, T0, Row, message
 
 SEEDS: Final = (1, 2)
 MONTH: Final = Period(T0 - DAY, T0 + 4 * DAY)
-ACCOUNTS: Final = {"acme": ("hourly", "Europe/Prague"), "beta": ("daily", "UTC"), "cora": ("monthly", "America/New_York")}
+ACCOUNTS: Final = {
+    "acme": ("hourly", "Europe/Prague"),
+    "beta": ("daily", "UTC"),
+    "cora": ("monthly", "America/New_York"),
+}
 
 
 def samples(chance: Random) -> list[Row]:
@@ -31,17 +35,19 @@ def samples(chance: Random) -> list[Row]:
             continue
         cell = 900 if kind == "disk.capacity" else 300
         tier = chance.choice(['{"tier":"gold"}', '{"tier":"silver"}', "{}"])
-        row = Row(f"vm/{chance.randrange(6)}", kind, start, chance.randrange(10**6), cell, tenant=tenant, attributes=tier)
+        row = Row(
+            f"vm/{chance.randrange(6)}", kind, start, chance.randrange(10**6), cell, tenant=tenant, attributes=tier
+        )
         rows.append(row)
         for _ in range(chance.choice([0, 0, 1, 2])):
             covered = chance.choice([cell, cell // 2, 1])
-            rows.append(
-                replace(row, quantity=chance.randrange(10**6), covered=covered, revision=chance.randrange(3))
-            )
+            rows.append(replace(row, quantity=chance.randrange(10**6), covered=covered, revision=chance.randrange(3)))
     return rows
 
 
-def outcome(provider: Provider, deliveries: Sequence[Sequence[Row]]) -> tuple[bytes, dict[str, list[dict[str, object]]]]:
+def outcome(
+    provider: Provider, deliveries: Sequence[Sequence[Row]]
+) -> tuple[bytes, dict[str, list[dict[str, object]]]]:
     """Deliver, rate, settle; return the export's bytes and the usage tables."""
     provider.price(text=prices())
     for name, (cycle, zone) in ACCOUNTS.items():

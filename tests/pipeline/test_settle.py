@@ -167,7 +167,10 @@ def test_a_new_price_list_version_posts_the_difference(provider: Provider) -> No
 def test_a_price_that_changes_within_a_day(provider: Provider) -> None:
     """Invariant 9: each second of usage has one price; the window is cut where the price changes."""
     change = "2026-10-01T18:00:00Z"
-    text = prices().replace('0.01", per: vCPU·h, from: 2026-01-01T00:00:00Z', f'0.01", per: vCPU·h, from: 2026-01-01T00:00:00Z, to: {change}')
+    text = prices().replace(
+        '0.01", per: vCPU·h, from: 2026-01-01T00:00:00Z',
+        f'0.01", per: vCPU·h, from: 2026-01-01T00:00:00Z, to: {change}',
+    )
     text += f'  - {{id: vcpu-2, product: Compute, meter: vm.vcpu, amount: "0.03", per: vCPU·h, from: {change}}}\n'
     provider.price(text=text)
     provider.account(cycle="daily")

@@ -73,7 +73,9 @@ def test_a_kill_before_the_acknowledgement_loses_nothing(
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    target = "pipeline.durable.DurableWriter.write" if dies_at == "before the write" else "collectors.spool.cursor.store"
+    target = (
+        "pipeline.durable.DurableWriter.write" if dies_at == "before the write" else "collectors.spool.cursor.store"
+    )
     with feeding.spool("a") as a:
         a.append_batch(rows(3), "vc-1", 1)
         feeding.feed.backlog()

@@ -141,7 +141,9 @@ def test_columns_in_another_order_are_the_same_batch() -> None:
 
 def test_several_record_batches_in_one_message_are_one_batch() -> None:
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, SCHEMA.with_metadata(META), options=pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)) as w:
+    with pa.ipc.new_stream(
+        sink, SCHEMA.with_metadata(META), options=pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
+    ) as w:
         for part in (Row(), Row(resource="vm/2"), Row(resource="vm/3", tenant="beta")):
             w.write_batch(table_of(columns([part])))
     rows, meta = decode(sink.getvalue().to_pybytes())

@@ -189,4 +189,3 @@ def some_row(chance: Random) -> Row:
         covered=chance.choice([300, 300, 150]),
         revision=chance.randrange(2),
     )
-

@@ -54,9 +54,10 @@ def test_the_shared_trace(command: Command) -> None:
 def test_a_folder_without_a_trace(command: Command, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert "trace" in command("collect", "replay", empty, status=2).err or "meta" in command(
-        "collect", "replay", empty, status=2
-    ).err
+    assert (
+        "trace" in command("collect", "replay", empty, status=2).err
+        or "meta" in command("collect", "replay", empty, status=2).err
+    )
     table = pa.table({"timestamp": [datetime(2013, 8, 1, tzinfo=UTC)]})
     for name in ("trace.parquet", "meta.parquet"):
         pq.write_table(table, empty / name)

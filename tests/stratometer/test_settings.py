@@ -50,6 +50,17 @@ def test_a_cluster_settles_behind_its_slowest_insert(monkeypatch: pytest.MonkeyP
     assert told.startswith("settle.cutoff_margin_seconds: must be above")
 
 
+def test_only_who_serves_the_api_needs_the_admin_token() -> None:
+    """A collector's machine has no business with the provider's admin token."""
+    assert load(serves=False).deployment == "embedded"
+
+
+def test_the_embedded_deployment_refuses_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{PREFIX}WAREHOUSE__URL", "clickhouse://localhost/db")
+    (told,) = problems(dev=True)
+    assert told.startswith("warehouse.url: the embedded deployment keeps its stores in data_dir")
+
+
 def test_every_problem_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"{PREFIX}DEPLOYMENT", "cluster")
     monkeypatch.setenv(f"{PREFIX}API__PORT", "99999")
@@ -115,7 +126,7 @@ def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"{PREFIX}WAREHOUSE__URL", f"clickhouse://user:{SECRET}@host/db")
     monkeypatch.setenv(f"{PREFIX}BOOKS__URL", f"postgresql+psycopg://user:{SECRET}@host/db")
     monkeypatch.setenv(f"{PREFIX}KAFKA__SASL_PASSWORD", SECRET)
-    settings = load()
+    settings = load(deployment="cluster")
     assert SECRET not in repr(settings)
     assert SECRET not in str(settings)
     assert SECRET not in settings.model_dump_json()
