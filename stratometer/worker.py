@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Final
 
 import structlog
+from prometheus_client import start_http_server
 
 from pipeline.agents.app import WRITES_MAX, Tuning, Work, build
 from pipeline.agents.watchdog import Pulse, start
@@ -25,6 +26,7 @@ from schemas.errors import Poison
 from schemas.period import Period
 from schemas.resource import decode
 from stratometer.compose import durable_writer, kafka_config, open_dead_letters, open_parts
+from stratometer.metrics import Sources, registry_of
 from stratometer.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -34,6 +36,7 @@ BACKOFF_SECONDS_MAX: Final = 30.0
 STEADY_SECONDS: Final = 60.0
 """A worker that ran this long is started again without waiting."""
 STOP_SECONDS: Final = 30.0
+LOOPBACK: Final = "127.0.0.1"
 GROUP: Final = "stratometer"
 
 
@@ -139,6 +142,9 @@ def run(settings: Settings, number: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         app = build(kafka.topic(GROUP), kafka, folder, work, tuning, pulse)
         start(pulse, settings.stream.watchdog_seconds)
+        if settings.stream.metrics_port:
+            metrics = registry_of(Sources(parts.clock, writer.progress))
+            start_http_server(settings.stream.metrics_port + number, LOOPBACK, metrics)
         try:
             faust.Worker(app, loglevel="WARNING", quiet=True, redirect_stdouts=False).execute_from_commandline()
         finally:

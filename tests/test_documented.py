@@ -1,4 +1,4 @@
-"""Everything that an operator meets has its place in docs/: settings, commands, dead letters' reasons, metrics, exits."""
+"""Everything that an operator meets has its place in docs/: settings, commands, reasons, metrics, exit codes."""
 
 import ast
 import re
@@ -11,10 +11,11 @@ import typer
 from pydantic import BaseModel
 
 from pipeline.validation import check, columns_of
+from schemas.batch import table_of
 from stratometer.cli import app
 from stratometer.exit_codes import Exit
 from stratometer.settings import Settings
-from tests.pipeline.rows import NOW, REGISTRY, Row, columns, table_of
+from tests.pipeline.rows import NOW, REGISTRY, Row, columns
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = "\n".join(p.read_text(encoding="utf-8") for p in sorted((ROOT / "docs").rglob("*.md")) if "adr" not in p.parts)

@@ -12,6 +12,7 @@ from pipeline.kafka import KafkaConfig, admin
 from schemas.errors import Misconfigured, StratometerError
 from sinks.books.connect import open_books
 from sinks.warehouse.connect import open_warehouse
+from sinks.warehouse.protocol import Warehouse
 from stratometer.commands.common import DataDir, Json, start
 from stratometer.compose import books_url, kafka_config, warehouse_url
 from stratometer.exit_codes import Exit
@@ -114,9 +115,21 @@ def _warehouse(settings: Settings) -> str:
         pending = warehouse.migrate(dry_run=True)
         if pending:
             raise Misconfigured([f"{len(pending)} migrations are missing: run `stratometer migrate`"])
+        _refuse_collisions(warehouse)
         return f"ClickHouse {warehouse.ping()}"
     finally:
         warehouse.close()
+
+
+def _refuse_collisions(warehouse: Warehouse) -> None:
+    """Two names under one integer key would be billed as one thing; the chance is below 3e-8 for a million names."""
+    names = {"resources": ("resource_id", "site_id, kind, uuid"), "tenants": ("tenant_id", "site_id, tenant")}
+    for table, (key, columns) in names.items():
+        found = warehouse.query(f"SELECT {key} FROM {table} GROUP BY {key} HAVING uniqExact({columns}) > 1 LIMIT 10")
+        if found.num_rows:
+            raise Misconfigured(
+                [f"two names share key {k} in {table}: rename one" for k in found.column(0).to_pylist()]
+            )
 
 
 def _books(settings: Settings) -> str:

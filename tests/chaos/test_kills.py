@@ -90,10 +90,10 @@ def test_nothing_is_lost_or_doubled(
     cluster = Cluster("chaos", tmp_path, servers.kafka, servers.clickhouse, servers.postgres, **SETTINGS)
     cluster.run("migrate")
     flow = threading.Thread(target=publish, args=(cluster, load, story.messages_per_second), daemon=True)
-    with cluster.workers(2) as first, cluster.workers(1) as second:
+    with cluster.workers() as first, cluster.workers() as second, cluster.workers() as third:
         flow.start()
         wait_until("first offsets", lambda: any(c > 0 for c, _ in committed(cluster)), 60, first)
-        kill_at_random(random.Random(seed), story, servers, [first, second])
+        kill_at_random(random.Random(seed), story, servers, [first, second, third])
         never_beyond_what_is_durable(cluster)
         flow.join(300)
         assert not flow.is_alive(), "not everything could be published"

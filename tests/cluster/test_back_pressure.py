@@ -1,5 +1,6 @@
 """ClickHouse goes away while messages flow: invariants 3 and 5, and the watchdog when it hangs for good."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,8 +85,6 @@ def settled(cluster: Cluster) -> bool:
 
 
 def pause(seconds: float) -> None:
-    import time
-
     time.sleep(seconds)
 
 

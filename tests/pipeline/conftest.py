@@ -1,4 +1,4 @@
-"""chDB opens one folder a process, so all tests share one and take a database each (see tests/warehouse/conftest.py)."""
+"""chDB opens one folder a process, so all tests share one and take a database each."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,6 +1,6 @@
 """A small provider on real stores, with a clock that tests move: samples go in as messages, debits come out."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -169,13 +169,12 @@ def assemble(warehouse: Store, books: Books, clock: TestClock, folder: Path) -> 
         settler=Settler(warehouse, books, directory, rater, clock, RULES),
     )
     queue, letters = RateQueue(), KeptLetters()
-    writer = DurableWriter(
-        warehouse,
-        letters,
-        REGISTRY,
-        clock,
-        lambda t: [queue.add(a, c) for a, c in live.accounts_of(t).items()] and None,
-    )
+
+    def touch(tenants: Mapping[int, Period]) -> None:
+        for account, cells in live.accounts_of(tenants).items():
+            queue.add(account, cells)
+
+    writer = DurableWriter(warehouse, letters, REGISTRY, clock, touch)
     return Provider(parts, clock, letters, queue, writer)
 
 

@@ -1,7 +1,6 @@
 """The durable write: everything is durable when it returns, in the order that loses nothing."""
 
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -36,7 +35,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setattr(pipeline.durable, "BACKOFF_SECONDS_FIRST", 0.001)
     monkeypatch.setattr(pipeline.durable, "BACKOFF_SECONDS_MAX", 0.004)
     return Bench()

@@ -1,6 +1,6 @@
 """The windows that a rating run reads at once: whole, in order, never over a cycle's edge, of bounded length."""
 
-from typing import cast
+import itertools
 
 import pytest
 
@@ -27,7 +27,7 @@ def test_windows_cover_their_cycles_exactly(zone: str, cycle: Cycle, size: str) 
     windows = list(_windows(account, price_list, cycles, None))
     assert windows[0].start == cycles[0].start
     assert windows[-1].end == cycles[-1].end
-    assert all(a.end == b.start for a, b in zip(windows, windows[1:], strict=False))
+    assert all(a.end == b.start for a, b in itertools.pairwise(windows))
     edges = {c.start for c in cycles}
     assert edges <= {w.start for w in windows}
 
@@ -41,8 +41,8 @@ def test_chunks_are_bounded_and_nothing_is_left_out() -> None:
     chunks = list(_chunks(windows))
     assert [w for chunk in chunks for w in chunk] == windows
     assert all(chunk[-1].end - chunk[0].start <= CHUNK_SECONDS for chunk in chunks)
-    assert all(a.end == b.start for chunk in chunks for a, b in zip(chunk, chunk[1:], strict=False))
-    assert cast(int, CHUNK_SECONDS) == 8 * DAY
+    assert all(a.end == b.start for chunk in chunks for a, b in itertools.pairwise(chunk))
+    assert CHUNK_SECONDS == 8 * DAY
     assert list(_chunks([])) == []
     month = Period(MONTHS.start, MONTHS.end)
     assert list(_chunks([month])) == [[month]], "a window that is longer is read alone, and whole"

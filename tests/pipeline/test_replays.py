@@ -1,5 +1,6 @@
 """Permutation, duplication, other batches, whole replay: the stores end in the same bytes. On chDB and SQLite."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -74,7 +75,7 @@ def usage(provider: Provider) -> dict[str, list[dict[str, object]]]:
 def split(chance: Random, rows: Sequence[Row]) -> list[list[Row]]:
     """Cut into batches of random size."""
     edges = sorted({0, len(rows), *(chance.randrange(len(rows)) for _ in range(6))})
-    return [list(rows[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+    return [list(rows[a:b]) for a, b in itertools.pairwise(edges)]
 
 
 @pytest.mark.parametrize("seed", SEEDS)

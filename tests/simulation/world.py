@@ -60,9 +60,9 @@ class Warehouse:
                 self.rows[key] = (rank, columns["quantity"][i])
         if self.weather.fails():
             raise Transient("lost between samples and intake")
-        for i in block.intake:
-            name = (i.site, i.collector or i.origin, i.sequence, i.replay_of)
-            self.messages.setdefault(name, (i.samples, i.stored, i.dead))  # the first counts
+        for one in block.intake:
+            name = (one.site, one.collector or one.origin, one.sequence, one.replay_of)
+            self.messages.setdefault(name, (one.samples, one.stored, one.dead))  # the first counts
         if self.weather.fails():
             raise Transient("done, and the answer was lost")
         self.weather.crashes()

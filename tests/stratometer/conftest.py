@@ -1,4 +1,4 @@
-"""Commands run in this process where they can; each test has a database of the shared chDB folder, and books of its own."""
+"""Commands run in this process; each test has a database of the shared chDB folder and books of its own."""
 
 import os
 import uuid
@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from schemas.errors import StratometerError
 from sinks.warehouse.connect import open_warehouse
 from sinks.warehouse.embedded import open_folder
-from stratometer.cli import app, guarded
+from stratometer.cli import app
+from stratometer.guard import guarded
 from stratometer.settings import PREFIX, Settings, load
 from tests.pipeline.provider import drop
 

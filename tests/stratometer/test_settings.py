@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("plain_environment")
 
 def problems(**overrides: object) -> list[str]:
     with pytest.raises(Misconfigured) as caught:
-        load(**overrides)
+        load(**overrides)  # type: ignore[arg-type]
     return list(caught.value.problems)
 
 
