@@ -43,7 +43,7 @@ class Progress:
 
 
 class DurableWriter:
-    """Makes messages durable. One thread at a time."""
+    """Makes messages durable; several threads may write at once, names are remembered only once they are durable."""
 
     def __init__(
         self,
