@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from collectors.spool import SAMPLES, Spool
+from collectors.spool import Spool
 from schemas.batch import decode
 from schemas.period import Clock
 
@@ -22,7 +22,10 @@ class SpoolIngest:
         return rows.num_rows
 
     def submit_encoded(self, payload: bytes) -> int:
-        """Append a sample batch as it came, under its sender's own name and sequence; return how many rows."""
-        rows, _ = decode(payload)
-        self._spool.append(SAMPLES, payload, samples=rows.num_rows, durable=True)
-        return rows.num_rows
+        """Append the rows of a sample batch under the API's own sequence; return how many.
+
+        A batch that is posted again holds the same samples, which their identity makes one; every post is a message of
+        its own, so that the counters of all stages agree.
+        """
+        rows, meta = decode(payload)
+        return self.submit(rows, meta.site)

@@ -7,7 +7,7 @@ from confluent_kafka import Producer
 
 from collectors.spool import SAMPLES
 from pipeline.dead_letters import DeadLetters, Filed, replayable
-from pipeline.kafka import REQUEST_TIMEOUT_SECONDS, KafkaConfig, quiet
+from pipeline.kafka import MESSAGE_BYTES_MAX, REQUEST_TIMEOUT_SECONDS, KafkaConfig, quiet
 from pipeline.message import DeadLetter
 from schemas import topics
 from schemas.batch import CONTENT_TYPE, HEADER_CONTENT_TYPE, HEADER_SCHEMA_VERSION, SCHEMA_VERSION
@@ -53,12 +53,13 @@ def register(app: typer.Typer) -> None:
         """Send letters again, after the cause was mended (for example, the meter declared)."""
         settings = start(data_dir)
         with open_dead_letters(settings) as letters:
-            chosen = _chosen(letters, keys or [], all_, reason)
-            payloads = [(letter, replayable(letter)) for letter in chosen]
+            payloads, refused = _replayable(_chosen(letters, keys or [], all_, reason))
             _send(settings, payloads)
-            for letter in chosen:
+            for letter, _ in payloads:
                 letters.mark(letter, "replayed")
-        say(f"sent again: {len(chosen)}; `stratometer deadletters list` shows those that come back")
+        say(f"sent again: {len(payloads)}; `stratometer deadletters list` shows those that come back")
+        if refused:
+            raise Misconfigured(refused)
 
     @group.command("drop")
     def drop(keys: Keys = None, all_: All = False, reason: Reason = None, data_dir: DataDir = None) -> None:
@@ -94,6 +95,18 @@ def _chosen(letters: DeadLetters, keys: list[str], all_: bool, reason: str | Non
     return [w for w in waiting.values() if (not keys or w.key in keys) and reason in (None, w.reason)]
 
 
+def _replayable(letters: list[DeadLetter]) -> tuple[list[tuple[DeadLetter, bytes]], list[str]]:
+    """Return the letters that can be sent again, each with its batch, and why the others cannot."""
+    payloads: list[tuple[DeadLetter, bytes]] = []
+    refused: list[str] = []
+    for letter in letters:
+        try:
+            payloads.append((letter, replayable(letter)))
+        except Misconfigured as error:
+            refused += error.problems
+    return payloads, refused
+
+
 def _send(settings: Settings, payloads: list[tuple[DeadLetter, bytes]]) -> None:
     if settings.deployment == "cluster":
         _send_to_kafka(kafka_config(settings), [payload for _, payload in payloads])
@@ -105,7 +118,8 @@ def _send(settings: Settings, payloads: list[tuple[DeadLetter, bytes]]) -> None:
 
 
 def _send_to_kafka(config: KafkaConfig, payloads: list[bytes]) -> None:
-    producer = Producer(config.client(acks="all", enable_idempotence=True) | {"error_cb": quiet})
+    settings = config.client(acks="all", enable_idempotence=True, message_max_bytes=MESSAGE_BYTES_MAX)
+    producer = Producer(settings | {"error_cb": quiet})
     headers: list[tuple[str, str | bytes | None]] = [
         (HEADER_CONTENT_TYPE, CONTENT_TYPE),
         (HEADER_SCHEMA_VERSION, str(SCHEMA_VERSION)),

@@ -74,5 +74,7 @@ def run_api(settings: Settings) -> None:
             forward = threading.Thread(target=publisher.run, args=(stop,), name="publisher", daemon=True)
             forward.start()
             say(f"API and live page: {url_of(listener)}")
-            stop.wait()
+            while not stop.wait(0.5):
+                if not forward.is_alive():
+                    raise Invariant("what the API takes in is no longer forwarded to Kafka; it waits in the spool")
             forward.join(10)
