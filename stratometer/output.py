@@ -1,9 +1,9 @@
 """What commands print: tables for people, JSON for programs; the same content in both."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, Protocol
 
 import orjson
 from rich.console import Console
@@ -11,8 +11,13 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-Update = Callable[[int, int | None], None]
-"""Called with (done, all)."""
+
+class Update(Protocol):
+    """Moves a progress bar."""
+
+    def __call__(self, done: int, total: int | None, label: str | None = None) -> None:
+        """Show so many done of a total (None: unknown), and what is being done."""
+
 
 PIPE_WIDTH: Final = 120
 """Width of tables that go to a file or a pipe."""
@@ -58,7 +63,7 @@ def problems(title: str, found: Sequence[str]) -> None:
 
 @contextmanager
 def progress(label: str, unit: str = "", *, quiet: bool = False) -> Iterator[Update]:
-    """Show a progress bar on standard error; yields a function that takes (done, all)."""
+    """Show a progress bar on standard error; yields what moves it."""
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -71,4 +76,8 @@ def progress(label: str, unit: str = "", *, quiet: bool = False) -> Iterator[Upd
     )
     with bar:
         task = bar.add_task(label, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+        def update(done: int, total: int | None, label: str | None = None) -> None:
+            bar.update(task, completed=done, total=total, description=label)
+
+        yield update

@@ -102,7 +102,7 @@ def _month(parts: Parts, stream: Embedded, period: Period, *, quiet: bool) -> Mo
     with open_spool(parts.settings, COLLECTOR) as spool, progress("starting", quiet=quiet) as update:
 
         def told(stage: str, count: int) -> None:
-            update(count, None)
+            update(count, None, stage)
 
         return run_month(parts, stream, spool, period, told)
 
