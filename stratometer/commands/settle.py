@@ -10,7 +10,8 @@ from schemas.money import decimal_text
 from schemas.period import SECOND, iso
 from stratometer.commands.common import DataDir, Json, start
 from stratometer.compose import open_parts
-from stratometer.output import print_json, print_table, progress
+from stratometer.exit_codes import Exit
+from stratometer.output import print_json, print_table, problems, progress
 
 
 def register(app: typer.Typer) -> None:
@@ -28,8 +29,10 @@ def register(app: typer.Typer) -> None:
             with open_parts(settings) as parts, progress("settling", "cycles", quiet=json) as update:
                 report = parts.settler.run(update)
             show(report, json=json)
+            if report.problems:
+                problems("These accounts could not be settled and are tried again by the next run:", report.problems)
             if not watch:
-                return
+                raise typer.Exit(Exit.CHECK_FAILED if report.problems else Exit.OK)
             time.sleep(watch)
 
 
