@@ -1,7 +1,7 @@
 """One feed for all viewers of the live page: one background thread asks the stores, never a viewer.
 
 The thread rests between two looks at least as long as `REST_FACTOR` looks take, so that a large warehouse is asked less
-often instead of being kept busy.
+often instead of being kept busy. While nobody watches, it asks nothing.
 """
 
 import time
@@ -20,7 +20,7 @@ from rating.explain import Line, line_at
 from schemas.errors import StratometerError
 from schemas.meters import Registry
 from schemas.period import FOREVER, SECOND, Clock, Period
-from sinks.warehouse.protocol import Counters, Rating, Warehouse
+from sinks.warehouse.protocol import IntakeTotals, Rating, Warehouse
 
 HISTORY_MAX: Final = 120
 """Rates kept for the sparkline."""
@@ -30,6 +30,8 @@ LINES_PER_ACCOUNT_MAX: Final = 25
 ACCOUNTS_MAX: Final = 10_000
 """Accounts whose newest lines are kept."""
 REST_FACTOR: Final = 4
+UNWATCHED_SECONDS: Final = 10.0
+"""Without a viewer for so long the looking ends, until the next one comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Snapshot:
         number: ascending; the same number is the same snapshot.
         at: microseconds since 1970 of the look.
         rates: samples per second of the last looks, oldest first, each with its microseconds since 1970.
-        counters: reconciliation counters.
+        counters: what became of all messages.
         since: seconds since 1970 from which costs are summed.
         accounts: every account, by id; the same object as before when nothing changed.
         costs: (account, currency) → micro-units.
@@ -66,7 +68,7 @@ class Snapshot:
     number: int = 0
     at: int = 0
     rates: tuple[tuple[int, float], ...] = ()
-    counters: Counters = field(default_factory=lambda: Counters(0, 0, 0, 0, 0, 0))
+    counters: IntakeTotals = field(default_factory=lambda: IntakeTotals(0, 0, 0, 0, 0))
     since: int = 0
     accounts: Mapping[str, Account] = field(default_factory=dict)
     costs: Mapping[tuple[str, str], int] = field(default_factory=dict)
@@ -79,7 +81,10 @@ class LiveFeed(Protocol):
     """Gives the newest snapshot at no cost to the caller."""
 
     def snapshot(self) -> Snapshot:
-        """Return the newest snapshot; never blocks, never asks a store."""
+        """Return the newest snapshot; never blocks, never asks a store.
+
+        The feed looks only while somebody asks for snapshots: a viewer does so again and again.
+        """
 
     @property
     def stopped(self) -> bool:
@@ -99,7 +104,7 @@ def month_of(now: int) -> int:
 
 
 class StoreFeed:
-    """The default feed: reads ratings, newest lines and counters from the warehouse."""
+    """The default feed: reads ratings, newest lines and counters from the warehouse while somebody watches."""
 
     def __init__(
         self,
@@ -132,11 +137,14 @@ class StoreFeed:
         self._before: tuple[float, int] | None = None
         self._currencies: dict[str, str] = {}
         self._lines: dict[str, list[NewLine]] = {}
-        self._stop, self._lock = Event(), Lock()
+        self._asked = float("-inf")
+        self._stop, self._wanted, self._lock = Event(), Event(), Lock()
         self._thread: Thread | None = None
 
     def snapshot(self) -> Snapshot:
-        """Return the newest snapshot."""
+        """Return the newest snapshot, an empty one when nobody watched before; the looking goes on or begins."""
+        self._asked = self._seconds()
+        self._wanted.set()
         return self._snapshot
 
     @property
@@ -154,6 +162,7 @@ class StoreFeed:
     def stop(self) -> None:
         """End the thread and wait for its last look."""
         self._stop.set()
+        self._wanted.set()
         if self._thread is not None:
             self._thread.join(timeout=30)
 
@@ -169,7 +178,7 @@ class StoreFeed:
         return self._snapshot
 
     def _run(self) -> None:
-        while not self._stop.is_set():
+        while self._watched():
             begun = self._seconds()
             try:
                 self.look()
@@ -177,9 +186,21 @@ class StoreFeed:
                 structlog.get_logger("api.live").exception("live feed")
             self._stop.wait(max(self._interval, REST_FACTOR * (self._seconds() - begun)))
 
+    def _watched(self) -> bool:
+        """Wait until somebody watches; False: the feed ended."""
+        self._wanted.clear()  # first, so that neither a viewer nor the end between here and the wait goes unnoticed
+        if not self.stopped and self._seconds() - self._asked > UNWATCHED_SECONDS:
+            # The next viewer begins with nothing: old figures, and the accounts that its scope is cut by, are worse.
+            self._snapshot = Snapshot(self._snapshot.number)
+            self._rates.clear()
+            self._lines.clear()
+            self._before = None
+            self._wanted.wait()
+        return not self.stopped
+
     def _read(self) -> Snapshot:
         now = self._clock()
-        counters = self._warehouse.counters()
+        counters = self._warehouse.intake_totals()
         self._rate(now, self._accepted() if self._accepted else counters.accepted)
         since = self._since(now // SECOND)
         costs = self._costs(self._warehouse.ratings(None, Period(since, FOREVER)), since)

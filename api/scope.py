@@ -13,8 +13,8 @@ from fastapi import Depends
 from api.auth import Caller
 from api.problems import Problem
 from api.services import Use
+from billing.accounts import UNATTRIBUTED
 from billing.protocol import Account, ApiKey
-from pipeline.attribution import UNATTRIBUTED
 from pipeline.directory import Directory
 from schemas.claim import Claim
 from schemas.ids import account_id

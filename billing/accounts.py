@@ -3,9 +3,13 @@
 import re
 from typing import Final
 
-from billing.protocol import CYCLES, Account
+from billing.protocol import CYCLES, Account, Books
 from schemas.calendar import zone_of
 
+UNATTRIBUTED: Final = "unattributed"
+"""Pseudo account of usage that no rule maps; no account may take its id, or it would be billed for all of that."""
+ACCOUNTS_CHANGED: Final = "accounts"
+"""Cursor in the books: when an account was last created or changed, microseconds since 1970."""
 ACCOUNT_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -15,8 +19,28 @@ def check_account(account: Account) -> None:
         raise ValueError(
             f"account id {account.id!r}: use small letters, digits and -, 63 at most, beginning with a letter or digit"
         )
+    if account.id == UNATTRIBUTED:
+        raise ValueError(f"account id {UNATTRIBUTED!r} stands for usage that no rule maps: choose another")
     if not account.name:
         raise ValueError(f"account {account.id} has no name")
     if account.cycle not in CYCLES:
         raise ValueError(f"account {account.id}: cycle {account.cycle!r} is none of {', '.join(CYCLES)}")
     zone_of(account.timezone)
+
+
+def put_account(books: Books, account: Account, now: int) -> None:
+    """Create or change an account and note when, so that settling looks at what it may have left unpriced.
+
+    Args:
+        books: where to.
+        account: as it shall be; an equal one changes nothing.
+        now: microseconds since 1970.
+
+    Raises:
+        ValueError: as `check_account`.
+        Conflict: an unknown parent, or a cycle in the tree.
+    """
+    check_account(account)
+    if books.account(account.id) != account:
+        books.put_account(account)
+        books.advance(ACCOUNTS_CHANGED, now)

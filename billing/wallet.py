@@ -1,10 +1,9 @@
 """Wallets as people see them: balance, what came in, what went out, and whether it is time for a warning."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from billing.ledger import fold, wallet
-from billing.protocol import Transfer
+from billing.ledger import wallet
 from schemas.money import Money
 
 
@@ -48,16 +47,3 @@ def views(
             threshold = Money(thresholds[currency], currency) if currency in thresholds else None
             found.append(view(account, Money(micros, currency), threshold))
     return found
-
-
-def statement(account: str, transfers: Iterable[Transfer]) -> dict[tuple[str, str], int]:
-    """Return what moved in an account's wallet by (kind of transfer, currency), micro-units.
-
-    The values of one currency sum to the balance when all transfers of the account are given.
-    """
-    moved: dict[tuple[str, str], int] = {}
-    for transfer in transfers:
-        micros = fold([transfer]).get((wallet(account), transfer.currency), 0)
-        key = (transfer.kind, transfer.currency)
-        moved[key] = moved.get(key, 0) + micros
-    return moved

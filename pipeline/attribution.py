@@ -8,14 +8,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import pairwise
-from typing import Final
 
+from billing.accounts import UNATTRIBUTED
 from billing.protocol import MappingRule
 from schemas.claim import Claim
 from schemas.period import FOREVER, Period
-
-UNATTRIBUTED: Final = "unattributed"
-"""Pseudo account of usage that no rule maps."""
 
 Resources = Mapping[int, str]
 """resource_id → kind/native uuid of one tenant."""

@@ -11,8 +11,9 @@ from typing import Final
 
 import orjson
 
+from billing.accounts import UNATTRIBUTED
 from billing.protocol import Account, Books
-from pipeline.attribution import UNATTRIBUTED, needs_resources, resolve
+from pipeline.attribution import needs_resources, resolve
 from rating.price_list import PriceList, parse
 from schemas.claim import Claim
 from schemas.ids import account_id
@@ -87,15 +88,6 @@ class Directory:
             known = self._now().tenant_accounts
         return frozenset().union(*(known.get(t, frozenset({UNATTRIBUTED})) for t in tenant_ids))
 
-    def subtree(self, account: str) -> tuple[str, ...]:
-        """Return the account and all below it, by id."""
-        accounts = self.accounts()
-        found, edge = {account}, {account}
-        while edge:
-            edge = {a.id for a in accounts.values() if a.parent in edge} - found
-            found |= edge
-        return tuple(sorted(found & set(accounts)))
-
     def price_list(self, account: Account, as_of: int | None = None) -> PriceList | None:
         """Return the list that prices an account: its own, the nearest ancestor's, else the one named default."""
         accounts = self.accounts()
@@ -105,14 +97,18 @@ class Directory:
             if chain.price_list:
                 names.append(chain.price_list)
             chain = accounts.get(chain.parent) if chain.parent else None
-        for name in (*names, DEFAULT_PRICE_LIST):
-            stored = self._books.price_list(name, as_of)
-            if stored is not None:
-                key = (stored.id, stored.version)
-                if key not in self._lists:
-                    self._lists[key] = parse(stored.document, self._registry, version=stored.version)
-                return self._lists[key]
-        return None
+        found = (self.price_list_named(name, as_of) for name in (*names, DEFAULT_PRICE_LIST))
+        return next((one for one in found if one is not None), None)
+
+    def price_list_named(self, name: str, as_of: int | None = None) -> PriceList | None:
+        """Return the newest version of a list recorded before an instant (microseconds; None: now)."""
+        stored = self._books.price_list(name, as_of)
+        if stored is None:
+            return None
+        key = (stored.id, stored.version)
+        if key not in self._lists:
+            self._lists[key] = parse(stored.document, self._registry, version=stored.version)
+        return self._lists[key]
 
     def attribute_sets(self, ids: Sequence[int]) -> Mapping[int, Mapping[str, str]]:
         """Return the attribute sets of the given keys."""

@@ -7,7 +7,7 @@ transient for ever, with back-off, and never half-acknowledges: when it returns,
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -19,7 +19,7 @@ from schemas.errors import Poison, Transient
 from schemas.meters import Registry
 from schemas.period import Clock, Period
 from schemas.resource import Descriptor
-from sinks.warehouse.protocol import Warehouse
+from sinks.warehouse.protocol import Names, Warehouse
 
 log = structlog.get_logger(__name__)
 
@@ -70,6 +70,7 @@ class DurableWriter:
             touch,
         )
         self._seen = Seen()
+        self._counting = threading.Lock()
         self._stop = threading.Event()
         self.progress = Progress(durable_at=clock() / 1e6)
 
@@ -86,13 +87,18 @@ class DurableWriter:
         for portion in portions(messages):
             metered = meter(portion, self._registry, self._clock(), self._seen)
             self._write(metered)
-        self.progress.messages += len(messages)
+        with self._counting:
+            self.progress.messages += len(messages)
 
     def _write(self, metered: Metered) -> None:
         if metered.dead:
             self.until_done("dead letters", lambda: self._dead.put(metered.dead))
-        self.until_done("warehouse", lambda: self._warehouse.write(metered.block, self._clock()))
-        self._seen.remember(metered.block.names)
+        names = metered.block.names
+        if names != Names():  # before the stamp: the facts must be in place soon after it
+            self.until_done("names", lambda: self._warehouse.announce(names, self._clock()))
+            self._seen.remember(names)
+        facts = replace(metered.block, names=Names())
+        self.until_done("warehouse", lambda: self._warehouse.write(facts, self._clock()))
         if metered.touched:
             self.until_done("trigger", lambda: self._touch(metered.touched))
         self._count(metered)
@@ -111,10 +117,12 @@ class DurableWriter:
 
     def _count(self, metered: Metered) -> None:
         progress = self.progress
-        progress.samples += len(metered.block.samples["rank"])
-        progress.durable_at = self._clock() / 1e6
+        with self._counting:
+            progress.samples += len(metered.block.samples["rank"])
+            progress.durable_at = self._clock() / 1e6
+            for letter in metered.dead:
+                progress.dead[letter.reason] += letter.rows
         for letter in metered.dead:
-            progress.dead[letter.reason] += letter.rows
             log.warning("dead letter", key=letter.key, reason=letter.reason, detail=letter.detail, rows=letter.rows)
 
     def until_done(self, what: str, action: Callable[[], object]) -> None:

@@ -6,6 +6,7 @@ names, never samples. A message that cannot be read, and rows that break a rule,
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Final
 
 import numpy as np
@@ -45,15 +46,29 @@ class Metered:
 
 @dataclass
 class Seen:
-    """Integer keys whose names are known to be durable in the warehouse."""
+    """Integer keys whose names are known to be durable in the warehouse; safe for use from several threads."""
 
     keys: set[object] = field(default_factory=set)
+    _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     def remember(self, names: Names) -> None:
         """Take note of names that were written."""
-        if len(self.keys) > NAMES_REMEMBERED_MAX:
-            self.keys.clear()
-        self.keys.update(names.sites, names.tenants, names.resources, names.attribute_sets, names.resource_tenants)
+        with self._lock:
+            if len(self.keys) > NAMES_REMEMBERED_MAX:
+                self.keys.clear()
+            self.keys.update(names.sites, names.tenants, names.resources, names.attribute_sets, names.resource_tenants)
+
+    def unwritten(self, names: Names) -> Names:
+        """Return the names that are still to be written."""
+        with self._lock:
+            keys = self.keys
+            return Names(
+                sites={k: v for k, v in names.sites.items() if k not in keys},
+                tenants={k: v for k, v in names.tenants.items() if k not in keys},
+                resources={k: v for k, v in names.resources.items() if k not in keys},
+                resource_tenants=frozenset(p for p in names.resource_tenants if p not in keys),
+                attribute_sets={k: v for k, v in names.attribute_sets.items() if k not in keys},
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +141,7 @@ def meter(portion: Portion, registry: Registry, now: int, seen: Seen) -> Metered
     good = verdict < 0
     site_of_row = np.repeat([r.meta.site for r in readable], np.diff(bounds)) if _several_sites(readable) else None
     samples, names = _samples(columns, table, good, site_of_row, readable[0].meta.site, registry)
-    return Metered(MeteredBlock(samples, _unseen(names, seen), intake), dead, _touched(samples))
+    return Metered(MeteredBlock(samples, seen.unwritten(names), intake), dead, _touched(samples))
 
 
 def _unreadable(message: Message, error: BadBatch, now: int) -> DeadLetter:
@@ -254,17 +269,6 @@ def _keys(
 
 def _by_site(site_of_row: npt.NDArray[np.str_]) -> list[tuple[str, npt.NDArray[np.int64]]]:
     return [(str(name), np.flatnonzero(site_of_row == name)) for name in np.unique(site_of_row)]
-
-
-def _unseen(names: Names, seen: Seen) -> Names:
-    keys = seen.keys
-    return Names(
-        sites={k: v for k, v in names.sites.items() if k not in keys},
-        tenants={k: v for k, v in names.tenants.items() if k not in keys},
-        resources={k: v for k, v in names.resources.items() if k not in keys},
-        resource_tenants=frozenset(p for p in names.resource_tenants if p not in keys),
-        attribute_sets={k: v for k, v in names.attribute_sets.items() if k not in keys},
-    )
 
 
 def _touched(samples: Mapping[str, Column]) -> dict[int, Period]:

@@ -6,6 +6,7 @@ reordered cannot change a number. Settling calls the same function; only the mar
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Final
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from billing.cycles import SIZES, cycles_due
+from billing.ledger import MICROS_MAX
 from billing.protocol import Account, Books
 from pipeline.directory import Directory
 from rating.engine import rate
@@ -21,9 +23,10 @@ from rating.price_list import PriceList, Rounding
 from rating.totals import WindowTotal
 from rating.windows import segments
 from schemas import calendar
+from schemas.errors import Poison
 from schemas.ids import account_id
 from schemas.meters import Registry
-from schemas.period import Clock, Period
+from schemas.period import Clock, Period, iso
 from sinks.warehouse.protocol import PriceName, Rating, UsageRequest, Warehouse
 
 CHUNK_SECONDS: Final = 8 * 86400
@@ -82,19 +85,45 @@ class Rater:
         """
         settled = {Period(s.cycle_start, s.cycle_end) for s in self._books.settlements(account.id)}
         cycles = cycles_due(touched.start, touched.end, account.cycle, account.timezone, settled)
-        return self._rate(account, [c for c in cycles if c not in settled], touched, cutoff, settle=False)[1]
+        open_cycles = [c for c in cycles if c not in settled]
+        price_list = self._directory.price_list(account, cutoff) or NO_PRICE_LIST
+        return self._rate(account, price_list, open_cycles, touched, cutoff, settle=False)[1]
 
     def rate_cycles(self, account: Account, cycles: Sequence[Period], cutoff: int) -> Mapping[Period, CycleRated]:
         """Rate whole billing cycles, in order of time, for settling; mark their windows settled.
 
         Prices, rules and usage are read as of the cut-off (microseconds since 1970), so the result can be reproduced.
         """
-        return self._rate(account, cycles, None, cutoff, settle=True)[0]
+        results: dict[Period, CycleRated] = {}
+        for price_list, group in self._by_price_list(account, cycles, cutoff):
+            results |= self._rate(account, price_list, group, None, cutoff, settle=True)[0]
+        return results
+
+    def _by_price_list(
+        self, account: Account, cycles: Sequence[Period], cutoff: int
+    ) -> Iterator[tuple[PriceList, list[Period]]]:
+        """Yield runs of cycles with the list that prices them.
+
+        A cycle that is settled keeps its list: giving an account another list is no correction of the past. (A new
+        version of the same list, back-dated, is one.)
+        """
+        standing = self._warehouse.ratings([account_id(account.id)], Period(cycles[0].start, cycles[-1].end))
+        settled = [r for r in standing if r.settled and r.lines]
+        present = self._directory.price_list(account, cutoff) or NO_PRICE_LIST
+        names = {c: next((r.price_list for r in settled if r.window.start in c), present.id) for c in cycles}
+        for name, group in groupby(cycles, key=lambda cycle: names[cycle]):
+            yield (self._directory.price_list_named(name, cutoff) or present), list(group)
 
     def _rate(
-        self, account: Account, cycles: Sequence[Period], stretch: Period | None, cutoff: int, *, settle: bool
+        self,
+        account: Account,
+        price_list: PriceList,
+        cycles: Sequence[Period],
+        stretch: Period | None,
+        cutoff: int,
+        *,
+        settle: bool,
     ) -> tuple[dict[Period, CycleRated], list[Rating]]:
-        price_list = self._directory.price_list(account, cutoff) or NO_PRICE_LIST
         settle = settle and price_list is not NO_PRICE_LIST  # nothing is posted, so a list that comes later may
         self._name(account, price_list)
         claims = self._directory.claims(account.id, cutoff)
@@ -192,6 +221,8 @@ def _place(starts: npt.NDArray[np.int64], window: Period) -> int:
 
 
 def _rating(key: int, total: WindowTotal, price_list: PriceList, cutoff: int, *, settled: bool) -> Rating:
+    if abs(total.amount_micros) > MICROS_MAX:
+        raise Poison("amount_too_large", f"window from {iso(total.window.start)}: check the quantities and the prices")
     return Rating(
         account_id=key,
         window=total.window,

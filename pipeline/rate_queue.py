@@ -10,6 +10,7 @@ from pipeline.directory import Directory
 from pipeline.rate import Rater
 from pipeline.touched import touched_days
 from schemas.claim import Claim
+from schemas.errors import Poison
 from schemas.ids import account_id
 from schemas.period import Clock, Period
 from sinks.warehouse.protocol import Warehouse
@@ -54,7 +55,10 @@ class LiveRating:
         accounts = self._directory.accounts()
         for name, cells in sorted(touched.items()):
             if name in accounts:
-                changed += len(self._rater.rate_live(accounts[name], cells, cutoff))
+                try:
+                    changed += len(self._rater.rate_live(accounts[name], cells, cutoff))
+                except Poison as error:  # this account needs a person; the others are rated all the same
+                    log.error("account cannot be rated", account=name, error=str(error))
         return changed
 
     def accounts_of(self, touched: Mapping[int, Period]) -> dict[str, Period]:

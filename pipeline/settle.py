@@ -5,7 +5,6 @@ number, so a run that is repeated, doubled or killed posts nothing twice. The cu
 says up to which cut-off every account was looked at.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,7 +17,7 @@ from billing.settlement import Rated, next_settlement
 from pipeline.directory import Directory
 from pipeline.rate import NO_PRICE_LIST, CycleRated, Rater
 from pipeline.touched import DAY_SECONDS, touched_days
-from schemas.errors import Conflict
+from schemas.errors import Conflict, Poison
 from schemas.period import SECOND, Clock, Period
 from sinks.warehouse.protocol import Warehouse
 
@@ -67,7 +66,6 @@ class Settler:
         """Keep the collaborators."""
         self._warehouse, self._books, self._directory = warehouse, books, directory
         self._rater, self._clock, self._rules = rater, clock, rules
-        self.drift: Counter[str] = Counter()  # micro-units by account, over first settlements of this process
 
     def run(self, progress: Callable[[int, int], None] = lambda _done, _all: None) -> SettleReport:
         """Settle everything that is due.
@@ -92,13 +90,13 @@ class Settler:
                     progress(done, total)
                     if settlement is not None:
                         recorded.append(settlement)
-            except Conflict as error:  # this account needs a person; the others are settled all the same
+            except (Conflict, Poison) as error:  # this account needs a person; the others are settled all the same
                 log.error("account cannot be settled", account=account.id, error=str(error))
                 problems.append(f"{account.id}: {error}")
         if not problems:
             self._books.advance(CURSOR, cutoff)
-            if since // DAY_MICROS != cutoff // DAY_MICROS:  # once a day
-                self._warehouse.prune(cutoff - SUPERSEDED_DAYS * DAY_MICROS)
+        if since // DAY_MICROS != cutoff // DAY_MICROS:  # once a day
+            self._warehouse.prune(cutoff - SUPERSEDED_DAYS * DAY_MICROS)
         return SettleReport(cutoff, total, recorded, problems)
 
     def _work(self, since: int, cutoff: int) -> dict[Account, list[Period]]:
@@ -109,10 +107,10 @@ class Settler:
         work: dict[Account, list[Period]] = {}
         for account in self._directory.accounts().values():
             known = {Period(s.cycle_start, s.cycle_end) for s in self._books.settlements(account.id)}
-            days = [d for d in touched.get(account.id, ()) if d.end > oldest]
-            cycles = set(self._cycles(account, days, closed_before, known))
+            cycles = set(self._cycles(account, touched.get(account.id, ()), closed_before, known))
+            cycles -= {c for c in known if c.end <= oldest}  # too late for an adjustment
             if since:  # what was touched while it was open has come of age since
-                start = max(oldest, since // SECOND - self._rules.grace_seconds - DAY_SECONDS)
+                start = since // SECOND - self._rules.grace_seconds - DAY_SECONDS
                 cycles |= (
                     set(self._cycles(account, [Period(start, max(start, closed_before))], closed_before, known)) - known
                 )
@@ -160,7 +158,5 @@ class Settler:
                 if attempt == RACES_MAX - 1:
                     raise
                 continue
-            if not settlement.number:
-                self.drift[account.id] += abs(settlement.total_micros - settlement.live_micros)
             return settlement
         return None

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from billing.accounts import ACCOUNTS_CHANGED
 from billing.protocol import Books
 from pipeline.directory import Directory
 from schemas.period import Period
@@ -16,8 +17,8 @@ def touched_days(
 ) -> Mapping[str, Sequence[Period]]:
     """Return by account the UTC days with rows stored in [since, before), neighbouring days joined.
 
-    After a mapping rule or a price list changed, every day counts for every account: usage may have moved from one to
-    another, and who lost it must be looked at, too.
+    After a mapping rule, a price list or an account changed, every day counts for every account: usage may have moved
+    from one to another, and who lost it must be looked at, too.
 
     Both instants are microseconds since 1970.
     """
@@ -35,7 +36,9 @@ def touched_days(
 
 
 def changed_since(books: Books, since: int) -> bool:
-    """Tell whether a mapping rule or a price list was recorded or retired at or after an instant (microseconds)."""
+    """Tell whether a mapping rule, a price list or an account changed at or after an instant (microseconds)."""
+    if books.cursor(ACCOUNTS_CHANGED) >= since:
+        return True
     before, now = books.rules(since), books.rules()
     return [r.id for r in before] != [r.id for r in now] or any(p.recorded_at >= since for p in books.price_lists())
 

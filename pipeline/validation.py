@@ -10,16 +10,11 @@ import numpy.typing as npt
 import orjson
 import pyarrow as pa
 
-from schemas.batch import NAME_LENGTH_MAX, canonical_attributes
+from schemas.batch import ATTRIBUTES_MAX, FUTURE_SECONDS_MAX, NAME_LENGTH_MAX, OLDEST_CELL, canonical_attributes
 from schemas.identity import REVISION_MAX
 from schemas.meters import QUANTITY_MAX, Registry
 from schemas.period import iso
 
-ATTRIBUTES_MAX: Final = 16
-FUTURE_SECONDS_MAX: Final = 24 * 3600
-"""How far ahead of our clock a cell may start; clocks of hosts and collectors differ, days do not."""
-OLDEST_CELL: Final = 946_684_800
-"""2000-01-01T00:00:00Z: a clock that was never set."""
 EXAMPLES_MAX: Final = 3
 
 Ints = npt.NDArray[np.int64]

@@ -23,7 +23,15 @@ END_OF_STREAM: Final = bytes.fromhex("ffffffff00000000")
 """Arrow takes the end of the bytes for the end of the stream, too; we do not: it may have been cut off."""
 SEQUENCE_MAX: Final = 2**63 - 1
 NAME_LENGTH_MAX: Final = 512
-"""Characters of a site's, collector's, tenant's or resource's name."""
+"""Characters of a site's, collector's, tenant's or resource's name, and of an attribute's value."""
+ATTRIBUTES_MAX: Final = 16
+"""Attributes of one sample."""
+FUTURE_SECONDS_MAX: Final = 24 * 3_600
+"""How far ahead of our clock a cell may start; clocks of hosts and collectors differ, days do not.
+
+The API and the metering core keep the same limits, so that what the one takes does not die in the other."""
+OLDEST_CELL: Final = 946_684_800
+"""2000-01-01T00:00:00Z: anything before comes from a clock that was never set."""
 
 _READ_OPTIONS = pa.ipc.IpcReadOptions(use_threads=False)  # a pool costs more than it saves on batches this small
 _TEXT = pa.dictionary(pa.int32(), pa.utf8())
@@ -51,7 +59,7 @@ class BatchMeta:
 
     Attributes:
         site: the metered platform installation.
-        collector: who collected; with `sequence` it names the batch for ever.
+        collector: who collected, and into which spool; with `site` and `sequence` it names the batch for ever.
         sequence: position in the collector's spool, from 1, without holes.
         collected_at: microseconds since 1970, by the collector's clock; information only, never identity.
         replay_of: origin of the dead letter that this batch repeats, or "".

@@ -19,7 +19,15 @@ from typing import Final
 import orjson
 import pyarrow as pa
 
-from schemas.batch import BATCH_BYTES_MAX, canonical_attributes, table_of
+from schemas.batch import (
+    ATTRIBUTES_MAX,
+    BATCH_BYTES_MAX,
+    FUTURE_SECONDS_MAX,
+    NAME_LENGTH_MAX,
+    OLDEST_CELL,
+    canonical_attributes,
+    table_of,
+)
 from schemas.errors import Poison
 from schemas.identity import REVISION_MAX
 from schemas.meters import EVENT_CELL_SECONDS, QUANTITY_MAX, Meter, Registry
@@ -34,15 +42,8 @@ SITE_DEFAULT: Final = "api"
 EVENTS_MAX: Final = 1_000
 """Events of one request."""
 BODY_BYTES_MAX: Final = BATCH_BYTES_MAX
-TEXT_CHARS_MAX: Final = 512
-"""Longest id, source, subject, tenant, site or attribute value."""
-ATTRIBUTES_MAX: Final = 16
 PROBLEMS_MAX: Final = 100
 """Problems listed of one request; the rest is counted."""
-FUTURE_SECONDS_MAX: Final = 24 * 3_600
-"""How far a sender's clock may run ahead; the metering core's limit, so that what is taken here does not die there."""
-OLDEST: Final = 946_684_800
-"""2000-01-01T00:00:00Z: anything before comes from a clock that was never set."""
 
 Json = Mapping[str, object]
 _KIND: Final = re.compile("[A-Za-z0-9_-]*[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -188,8 +189,8 @@ def _row(event: _Event, registry: Registry) -> Mapping[str, object]:
     sort, _, native = resource.partition("/")
     if subject and not (native and _KIND.fullmatch(sort)):
         event.bad("subject", "must be kind/native id, such as vm/4217-ab; a kind is of a-z, A-Z, 0-9, - and _")
-    elif len(resource) > TEXT_CHARS_MAX:
-        event.bad("subject", f"makes a resource of {len(resource)} characters; at most {TEXT_CHARS_MAX} are kept")
+    elif len(resource) > NAME_LENGTH_MAX:
+        event.bad("subject", f"makes a resource of {len(resource)} characters; at most {NAME_LENGTH_MAX} are kept")
     tenant = event.text("tenant", default=subject)
     data = event.fields.get("data")
     if data is not None and not isinstance(data, dict):
@@ -285,8 +286,10 @@ def _instant(event: _Event, name: str, stamp: object) -> int:
         second = int(moment.timestamp()) if moment and moment.tzinfo else -1
     except (ValueError, OverflowError, OSError):
         second = -1
-    if second < OLDEST:
-        event.bad(name, f"must be an RFC 3339 time with a zone, such as 2026-10-01T12:00:00Z, not before {iso(OLDEST)}")
+    if second < OLDEST_CELL:
+        event.bad(
+            name, f"must be an RFC 3339 time with a zone, such as 2026-10-01T12:00:00Z, not before {iso(OLDEST_CELL)}"
+        )
         return 0
     if second > event.now + FUTURE_SECONDS_MAX:
         event.bad(name, f"{iso(min(second, _YEAR_9999))} lies more than {FUTURE_SECONDS_MAX} s ahead: mend the clock")
@@ -338,8 +341,8 @@ def _optional(event: _Event, data: Json, name: str, default: str) -> str:
 def _text(event: _Event, name: str, value: object) -> str:
     if not isinstance(value, str) or not value:
         event.bad(name, "is required: a text that is not empty" if value is None else "must be a text, not empty")
-    elif len(value) > TEXT_CHARS_MAX:
-        event.bad(name, f"has {len(value)} characters; at most {TEXT_CHARS_MAX} are kept")
+    elif len(value) > NAME_LENGTH_MAX:
+        event.bad(name, f"has {len(value)} characters; at most {NAME_LENGTH_MAX} are kept")
     elif any(c < " " or c == "\x7f" for c in value):
         # NUL joins the parts of a key (schemas.ids); no control character has a meaning in a name.
         event.bad(name, "holds a control character: remove it")

@@ -52,15 +52,6 @@ def event_key(site: str, source: str, event: str) -> tuple[int, int]:
     return both >> 64, both & 0xFFFF_FFFF_FFFF_FFFF
 
 
-def sample_id(resource_id: int, meter_id: int, cell_start: int) -> str:
-    """Return the identity of a cell sample as 32 hexadecimal digits, for people and logs.
-
-    The warehouse carries the same identity as its three columns; the resource's key already holds the site.
-    """
-    parts = resource_id.to_bytes(8, "big") + meter_id.to_bytes(4, "big") + cell_start.to_bytes(8, "big", signed=True)
-    return xxhash.xxh3_128_hexdigest(parts)
-
-
 def cell_rank(covered_seconds: U64, revision: U64, content: U64) -> U64:
     """Return the rank of each version of a cell sample: covered, then revision, then content."""
     return (

@@ -6,21 +6,7 @@ is below 3e-8 (birthday bound n²/2^65); the dimension tables keep the names, an
 names under one key.
 """
 
-from typing import NewType
-
 import xxhash
-
-SiteId = NewType("SiteId", str)
-AccountId = NewType("AccountId", str)
-MeterKey = NewType("MeterKey", str)
-ResourceKey = NewType("ResourceKey", str)
-PriceListId = NewType("PriceListId", str)
-TransferId = NewType("TransferId", str)
-
-Seconds = NewType("Seconds", int)
-"""Whole seconds since 1970-01-01T00:00:00Z."""
-Micros = NewType("Micros", int)
-"""Microseconds since 1970-01-01T00:00:00Z."""
 
 
 def key64(*parts: str) -> int:

@@ -26,7 +26,7 @@ from schemas.period import Clock, Period
 from sinks.books.connect import open_books
 from sinks.warehouse.connect import open_warehouse
 from sinks.warehouse.protocol import Warehouse
-from stratometer.metrics import Sources
+from stratometer.metrics import Drift, Sources
 from stratometer.settings import Settings
 
 
@@ -185,7 +185,7 @@ class Embedded:
 
     def metrics(self, parts: Parts, health: Mapping[str, Callable[[], Health]] | None = None) -> Sources:
         """Return what this stream's metrics are read from, and the health of collectors beside it."""
-        return Sources(parts.clock, self.writer.progress, self.feed.backlog, parts.settler.drift, health)
+        return Sources(parts.clock, self.writer.progress, self.feed.backlog, Drift(parts.books), health)
 
     def stop(self) -> None:
         """End the threads; a write that is being retried gives up, unacknowledged."""

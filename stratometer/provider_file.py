@@ -11,8 +11,10 @@ from typing import Annotated, Any
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from billing.accounts import check_account, put_account
 from billing.ledger import grant
 from billing.protocol import Account, Books, Cycle, MappingRule
+from pipeline.rate import NO_PRICE_LIST
 from rating.price_list import parse
 from schemas.calendar import zone_of
 from schemas.errors import Misconfigured
@@ -95,9 +97,14 @@ def read(text: str, registry: Registry) -> Plan:
     lists, warnings = _price_lists(document, registry, problems)
     rules = [_rule(number, entry, problems) for number, entry in enumerate(document.rules)]
     grants = [_grant(number, entry, problems) for number, entry in enumerate(document.grants)]
+    accounts = [Account(**entry.model_dump()) for entry in document.accounts]
+    for number, account in enumerate(accounts):
+        try:
+            check_account(account)
+        except ValueError as error:
+            problems.append(f"accounts.{number}: {error}")
     if problems:
         raise Misconfigured(problems)
-    accounts = [Account(**entry.model_dump()) for entry in document.accounts]
     return Plan(accounts, rules, lists, grants, warnings)
 
 
@@ -119,8 +126,7 @@ def apply(plan: Plan, books: Books, now: int) -> dict[str, int]:
     if unknown:
         raise Misconfigured([f"there is no account {name!r}: add it to accounts" for name in unknown])
     for account in plan.accounts:
-        if books.account(account.id) != account:
-            books.put_account(account)
+        put_account(books, account, now)
     for rule in plan.rules:
         books.add_rule(rule, now)
     for name, text in plan.price_lists:
@@ -147,6 +153,8 @@ def _price_lists(
             problems += [f"price_lists.{number}.{problem}" for problem in error.problems]
         else:
             lists.append((parsed.id, text))
+            if parsed.id == NO_PRICE_LIST.id:
+                problems.append(f"price_lists.{number}.id: {parsed.id!r} stands for no price list: choose another")
             warnings += [f"price_lists.{number}: {warning}" for warning in parsed.warnings]
     return lists, warnings
 

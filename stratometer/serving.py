@@ -16,7 +16,7 @@ from api.services import Ingest, Services
 from billing.protocol import Books
 from schemas.errors import Misconfigured
 from stratometer.compose import Parts
-from stratometer.metrics import Sources, registry_of
+from stratometer.metrics import Drift, Sources, registry_of
 from stratometer.settings import Settings
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -58,7 +58,7 @@ def services(
         ingest: where accepted events go.
         since: now → first second from which the live page sums costs; None: this month.
         accepted: samples taken by this process so far, for the rate on the live page; None asks the warehouse.
-        metrics: what else /metrics shows.
+        metrics: what else /metrics shows; None: what the books know.
     """
     settings = parts.settings
     admit_admin(parts.books, settings)
@@ -73,7 +73,7 @@ def services(
         ingest=ingest,
         clock=parts.clock,
         live=live,
-        metrics=registry_of(metrics or Sources(parts.clock)),
+        metrics=registry_of(metrics or Sources(parts.clock, drift=Drift(parts.books))),
         version=version("stratometer"),
         grace_seconds=settings.settle.grace_seconds,
         open_docs=settings.dev,

@@ -60,7 +60,7 @@ class WarehouseSettings(_Section):
     url: SecretStr = Field(
         SecretStr(""), description="clickhouse://user:password@host:9000/database; empty: chDB in data_dir"
     )
-    insert_timeout_seconds: Seconds = Field(20, description="of one insert; settle's cut-off stays behind it")
+    insert_timeout_seconds: Seconds = Field(20, description="of one write; settle's cut-off stays behind it")
     cluster: str = Field("", description="name of a ClickHouse cluster: Replicated… and Distributed tables")
 
 

@@ -10,16 +10,14 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from queue import SimpleQueue
 from types import FrameType
 from typing import Final
 
 import structlog
 from prometheus_client import start_http_server
 
-from pipeline.agents.app import WRITES_MAX, Tuning, Work, build
+from pipeline.agents.app import Tuning, Work, build
 from pipeline.agents.watchdog import Pulse, start
-from pipeline.durable import DurableWriter
 from pipeline.kafka import TouchProducer, create_topics
 from pipeline.message import Message
 from schemas.errors import Poison
@@ -103,17 +101,7 @@ def run(settings: Settings, number: int) -> None:
     create_topics(kafka)
     with open_parts(settings) as parts, open_dead_letters(settings) as dead_letters:
         touches = TouchProducer(kafka)
-        writers = [durable_writer(parts, dead_letters, touches.touch) for _ in range(WRITES_MAX)]
-        writer, idle = writers[0], SimpleQueue[DurableWriter]()
-        for each in writers:
-            idle.put(each)
-
-        def meter(messages: Sequence[Message]) -> None:
-            own = idle.get()  # a writer is for one thread at a time
-            try:
-                own.write(messages)
-            finally:
-                idle.put(own)
+        writer = durable_writer(parts, dead_letters, touches.touch)
 
         def describe(messages: Sequence[Message]) -> None:
             found = []
@@ -137,7 +125,7 @@ def run(settings: Settings, number: int) -> None:
             stream.take_messages_max, stream.take_within_seconds, stream.rate_debounce_seconds, stream.sweep_seconds
         )
         pulse = Pulse()
-        work = Work(meter=meter, rate=rate, describe=describe, sweep=sweep)
+        work = Work(meter=writer.write, rate=rate, describe=describe, sweep=sweep)
         folder = settings.data_dir / "workers" / str(number)
         folder.mkdir(parents=True, exist_ok=True)
         app = build(kafka.topic(GROUP), kafka, folder, work, tuning, pulse)
@@ -148,8 +136,7 @@ def run(settings: Settings, number: int) -> None:
         try:
             faust.Worker(app, loglevel="WARNING", quiet=True, redirect_stdouts=False).execute_from_commandline()
         finally:
-            for each in writers:
-                each.stop()  # a write that is being retried gives up: its messages come again
+            writer.stop()  # a write that is being retried gives up: its messages come again
             touches.close()
 
 

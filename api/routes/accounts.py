@@ -10,9 +10,9 @@ from api.parameters import LIMIT_DEFAULT, Limit, refuse_unknown
 from api.problems import Problem, invalid
 from api.scope import Scope
 from api.services import Use
-from billing.accounts import check_account
+from billing.accounts import UNATTRIBUTED, check_account
+from billing.accounts import put_account as write_account
 from billing.protocol import Account
-from pipeline.attribution import UNATTRIBUTED
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
 
@@ -61,7 +61,7 @@ def put_account(
     except ValueError as error:
         raise invalid("/", str(error)) from error
     known = {one.account.id for one in scope.accounts()}
-    use.books.put_account(wanted)
+    write_account(use.books, wanted, use.clock())
     use.directory.refresh()
     response.status_code = 200 if account in known else 201
     return view(wanted)

@@ -12,6 +12,7 @@ from api.problems import Problem
 from api.services import Services, Use
 from billing.protocol import ApiKey
 from schemas import batch, cloudevents
+from schemas.batch import NAME_LENGTH_MAX
 from schemas.errors import Poison
 from schemas.period import SECOND
 
@@ -29,8 +30,8 @@ _EVENT: Final = {
     "required": ["specversion", "id", "source", "type", "subject"],
     "properties": {
         "specversion": {"const": "1.0"},
-        "id": {"type": "string", "minLength": 1, "maxLength": cloudevents.TEXT_CHARS_MAX},
-        "source": {"type": "string", "minLength": 1, "maxLength": cloudevents.TEXT_CHARS_MAX},
+        "id": {"type": "string", "minLength": 1, "maxLength": NAME_LENGTH_MAX},
+        "source": {"type": "string", "minLength": 1, "maxLength": NAME_LENGTH_MAX},
         "type": {"type": "string", "examples": ["image.deployment", cloudevents.SAMPLE_TYPE]},
         "subject": {"type": "string", "minLength": 1, "examples": ["vm/4217-ab"]},
         "time": {"type": ["string", "null"], "format": "date-time"},

@@ -97,7 +97,6 @@ def view(snapshot: Snapshot, scope: TenantScope, use: Services) -> dict[str, Any
         "replayed": counters.replayed,
         "stored": counters.stored,
         "dead": counters.dead,
-        "unique": counters.unique,
         "balanced": counters.accepted + counters.replayed == counters.stored + counters.dead,
     }
     newest = snapshot.newest_stored_at if scope.everything else max((one.stored_at for one in lines), default=0)

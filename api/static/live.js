@@ -77,7 +77,7 @@ function showPipeline(pipeline) {
   const last = pipeline.rates[pipeline.rates.length - 1];
   $("rate").textContent = last ? whole.format(last[1]) : "–";
   drawSpark(pipeline.rates);
-  for (const name of ["accepted", "stored", "dead", "unique"]) $(name).textContent = whole.format(pipeline[name]);
+  for (const name of ["accepted", "stored", "dead"]) $(name).textContent = whole.format(pipeline[name]);
   const taken = pipeline.replayed ? "accepted + replayed" : "accepted";
   const sum = `${taken} ${pipeline.balanced ? "=" : "≠"} stored + dead`;
   $("check").textContent = (pipeline.balanced ? "✓ " : "✗ ") + sum;

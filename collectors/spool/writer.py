@@ -4,15 +4,18 @@ Records get sequences 1, 2, 3 … without holes and are never changed. Several r
 processes, follow at their own pace; a segment is removed when every registered reader has passed it and it is older
 than the retention. Data that a reader still needs is never removed: a full spool refuses to take more, and says why.
 
-Files: ``<first sequence>.segment``, ``cursors/<reader>.json``, ``lock``. See `frame` for a record's bytes.
+Files: ``<first sequence>.segment``, ``cursors/<reader>.json``, ``collector``, ``id``, ``lock``. See `frame` for a
+record's bytes.
 """
 
+import re
+import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import pyarrow as pa
 import structlog
@@ -35,6 +38,7 @@ __all__ = ["RESOURCES", "SAMPLES", "Spool", "SpoolSettings"]
 
 SAMPLES = "samples"
 RESOURCES = "resources"
+ID_BYTES: Final = 4
 
 Made = tuple[bytes, int]
 """A payload, and how many samples are in it."""
@@ -46,7 +50,9 @@ class Spool:
     """The one writer of a spool folder; safe for use from several threads.
 
     Attributes:
-        collector: whose spool it is; stands in every batch.
+        collector: whose spool it is.
+        batch_collector: the collector in the metadata of its batches, ``<collector>.<id>``. The id is random and of
+            this folder alone: another spool of the same collector, which counts from 1 as well, makes other names.
         repair: what was found damaged, cut off or skipped when the spool was opened; empty after a clean end.
     """
 
@@ -56,8 +62,16 @@ class Spool:
         collector: str,
         settings: SpoolSettings | None = None,
         clock: Clock = system_clock,
+        token: Callable[[int], str] = secrets.token_hex,
     ) -> None:
         """Open the spool, or make it; repairs a torn tail.
+
+        Args:
+            directory: of this spool alone.
+            collector: whose spool it is.
+            settings: sizes and times.
+            clock: microseconds since 1970.
+            token: gives as many random bytes as asked for, in hexadecimal; for the id of a spool without one.
 
         Raises:
             Transient: another process writes here; the message says which.
@@ -72,6 +86,7 @@ class Spool:
         self._lock: FileLock | None = FileLock(directory / "lock", f"spool {directory}", clock() // SECOND)
         try:
             self._claim()
+            self.batch_collector = f"{collector}.{self._id(token)}"
             opened = open_newest(directory, clock())
         except BaseException:
             self._lock.release()
@@ -178,7 +193,7 @@ class Spool:
         """
 
         def make(first: int) -> Sequence[Made]:
-            return batch_payloads(rows, site, self.collector, first, collected_at, replay_of)
+            return batch_payloads(rows, site, self.batch_collector, first, collected_at, replay_of)
 
         return self.append_made(SAMPLES, make, {"site": site}, position=position, durable=durable)
 
@@ -260,6 +275,16 @@ class Spool:
                 raise Misconfigured([f"{self.directory} is the spool of {owner!r}; {self.collector!r} needs another"])
             return
         write_durably(path, self.collector.encode())
+
+    def _id(self, token: Callable[[int], str]) -> str:
+        """Return the id of this spool; one that has none, or a broken one, gets a new one, which is always safe."""
+        path = self.directory / "id"
+        found = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        if re.fullmatch(f"[0-9a-f]{{{2 * ID_BYTES}}}", found):
+            return found
+        made = token(ID_BYTES)
+        write_durably(path, made.encode())
+        return made
 
     def _make_room(self, size: int) -> None:
         """Begin a new segment where one is due, and see that the limit holds."""

@@ -7,12 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from infra.dev.clickhouse import ClickHouseServer
 from infra.dev.kafka import KafkaServer
@@ -22,6 +23,7 @@ from infra.dev.procfs import ProcessId
 COMMAND_SECONDS_MAX = 240
 STOP_SECONDS_MAX = 40.0
 KAFKA_SECONDS_MAX = 10.0
+STARTING_UP = (KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS)
 LOG_CHARACTERS_SHOWN = 4_000
 PREFIX = "STRATOMETER_"
 ADMIN_TOKEN = "sm_admin_of-a-test-server-on-loopback"  # noqa: S105 - with nothing to protect
@@ -168,8 +170,20 @@ class Cluster(Deployment):
         )
         try:
             asked = [TopicPartition(f"{self.prefix}{topic}", number) for number in range(partitions)]
-            committed = consumer.committed(asked, timeout=KAFKA_SECONDS_MAX)
+            committed = _committed(consumer, asked)
             ends = [consumer.get_watermark_offsets(each, timeout=KAFKA_SECONDS_MAX)[1] for each in asked]
             return {c.partition: (max(c.offset, -1), end) for c, end in zip(committed, ends, strict=True)}
         finally:
             consumer.close()
+
+
+def _committed(consumer: Consumer, asked: list[TopicPartition]) -> list[TopicPartition]:
+    """Ask again while a broker that has just started does not know yet which groups it coordinates."""
+    deadline = time.monotonic() + KAFKA_SECONDS_MAX
+    while True:
+        try:
+            return consumer.committed(asked, timeout=KAFKA_SECONDS_MAX)
+        except KafkaException as error:
+            if time.monotonic() > deadline or error.args[0].code() not in STARTING_UP:
+                raise
+        time.sleep(0.2)

@@ -4,6 +4,7 @@ Settings that an engine does not know are left out: an old server refuses a quer
 """
 
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Final
 
 MODERN_FROM: Final = (24, 8)
@@ -45,7 +46,7 @@ class Capability:
         """Return those of the wanted settings that the engine knows."""
         return {name: value for name, value in wanted.items() if name in self.settings}
 
-    def for_insert(self, timeout_seconds: int) -> dict[str, Setting]:
+    def for_insert(self, timeout_seconds: float) -> dict[str, Setting]:
         """Return the settings of an insert: acknowledged when the rows are in place, on a shard too.
 
         Args:
@@ -56,7 +57,7 @@ class Capability:
             "insert_deduplicate": 0,  # our own keys fold repeats; the engine's window of block hashes is not a promise
             "optimize_on_insert": 0,  # merging at insert halves the speed, and a later merge does it anyway
             "max_partitions_per_insert_block": 0,  # a late collector may bring many months; else it would never get in
-            "max_execution_time": timeout_seconds,
+            "max_execution_time": max(1, ceil(timeout_seconds)),  # whole seconds; 0 would be no limit
             "insert_distributed_sync": 1,
             "distributed_foreground_insert": 1,
         }

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from schemas.errors import Invariant
+from schemas.errors import Poison
 from sinks.warehouse.protocol import USAGE_SCHEMA
 
 KEYS: Final = ("segment_start", "tenant_id", "resource_id", "meter_id", "attributes_id")
@@ -26,7 +26,7 @@ def combined(parts: list[pa.Table]) -> pa.Table:
     The list is emptied and columns are replaced one by one, so that a million rows are not held three times over.
 
     Raises:
-        Invariant: a sum of quantities does not fit into 64 bits: ask for smaller segments, or by resource.
+        Poison: ``usage_too_large``: a sum of quantities does not fit into 64 bits.
     """
     if not any(part.num_rows for part in parts):
         return USAGE_SCHEMA.empty_table()
@@ -42,7 +42,7 @@ def combined(parts: list[pa.Table]) -> pa.Table:
     if len(starts) < len(order):
         columns = _folded(columns, starts)
     if float(np.abs(columns[APPROXIMATE]).max()) > SUM_MAX:
-        raise Invariant("a sum of quantities exceeds 64 bits: ask for smaller segments, or group by resource")
+        raise Poison("usage_too_large", "a sum of quantities exceeds 64 bits: ask for smaller segments, or by resource")
     return pa.table([pa.array(columns[f.name]).cast(f.type) for f in USAGE_SCHEMA], schema=USAGE_SCHEMA)
 
 

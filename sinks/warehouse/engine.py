@@ -55,6 +55,10 @@ class Engine(Protocol):
         """Database of all tables."""
 
     @property
+    def insert_timeout_seconds(self) -> int:
+        """After it an insert has failed."""
+
+    @property
     def capability(self) -> Capability:
         """What the engine can do; asks it the first time. Raises Transient when it is away."""
 
@@ -67,8 +71,17 @@ class Engine(Protocol):
     def execute(self, sql: str) -> None:
         """Run a statement without a result."""
 
-    def insert(self, table: str, columns: Mapping[str, Values]) -> None:
-        """Insert columns of equal length, and return when the rows are in place."""
+    def insert(self, table: str, columns: Mapping[str, Values], timeout_seconds: float | None = None) -> None:
+        """Insert columns of equal length, and return when the rows are in place.
+
+        Args:
+            table: where to.
+            columns: by name.
+            timeout_seconds: for this insert, waiting for a connection included; None for `insert_timeout_seconds`.
+
+        Raises:
+            Transient: the engine is away, or the time is over.
+        """
 
     def select(self, sql: str) -> pa.Table:
         """Return the result of a query of ours."""

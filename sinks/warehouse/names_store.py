@@ -34,14 +34,17 @@ class NameStore:
         self.engine = engine
         self.clock = clock
 
-    def put(self, table: str, columns: Mapping[str, Values], stored_at: int) -> None:
-        """Insert columns and `stored_at`, unless there are no rows."""
+    def put(
+        self, table: str, columns: Mapping[str, Values], stored_at: int, timeout_seconds: float | None = None
+    ) -> None:
+        """Insert columns and `stored_at`, unless there are no rows; None is the engine's own time-out."""
         rows = len(next(iter(columns.values())))
         if rows:
-            self.engine.insert(table, {**columns, "stored_at": np.full(rows, stored_at, dtype="u8")})
+            stamped = {**columns, "stored_at": np.full(rows, stored_at, dtype="u8")}
+            self.engine.insert(table, stamped, timeout_seconds)
 
-    def put_names(self, names: Names, stored_at: int) -> None:
-        """Store the names that a block brings."""
+    def announce(self, names: Names, stored_at: int) -> None:
+        """Store the names behind keys; no cut-off asks when they came."""
         self.put("sites", {"site_id": integers(names.sites), "site": list(names.sites.values())}, stored_at)
         tenants = names.tenants
         self.put(

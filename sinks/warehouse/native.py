@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, Final, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -65,6 +66,11 @@ class NativeEngine:
         return self._database
 
     @property
+    def insert_timeout_seconds(self) -> int:
+        """After it an insert has failed."""
+        return self._options.insert_timeout_seconds
+
+    @property
     def capability(self) -> Capability:
         """What the server can do; asked once. Raises Transient when it is away."""
         if self._capability is None:
@@ -90,13 +96,20 @@ class NativeEngine:
         with _mapped(), self._client("insert") as client:
             client.execute(sql)
 
-    def insert(self, table: str, columns: Mapping[str, Values]) -> None:
+    def insert(self, table: str, columns: Mapping[str, Values], timeout_seconds: float | None = None) -> None:
         """Insert columns of equal length, and return when the rows are in place."""
-        settings = self.capability.for_insert(self._options.insert_timeout_seconds)
+        limit = self.insert_timeout_seconds if timeout_seconds is None else timeout_seconds
+        end = monotonic() + limit
+        capability = self.capability
         data = [_column(values) for values in columns.values()]
         sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES"
         with _mapped(), self._client("insert") as client:
-            client.execute(sql, data, columnar=True, settings=settings)
+            client.establish_connection({})  # before the server's time begins
+            left = end - monotonic()
+            if left <= 0:
+                raise Transient(f"connecting to ClickHouse took longer than {limit:.1f} s")
+            with client.connection.timeout_setter(left):
+                client.execute(sql, data, columnar=True, settings=capability.for_insert(left))
 
     def select(self, sql: str) -> pa.Table:
         """Return the result of a query of ours."""

@@ -1,7 +1,7 @@
 """What the stream, the jobs and the API ask of the warehouse; `native` and `embedded` are the adapters.
 
 Reads are bitemporal: `cutoff` counts rows with `stored_at` < cutoff (microseconds since 1970). The writer stamps
-`stored_at` anew at every attempt, and a job's cut-off lies at least the insert time-out in the past.
+`stored_at` anew at every attempt, which ends within the insert time-out, and a job's cut-off lies further in the past.
 """
 
 from collections.abc import Mapping, Sequence
@@ -151,15 +151,14 @@ class PriceName:
 
 
 @dataclass(frozen=True, slots=True)
-class Counters:
-    """Reconciliation counters over everything stored.
+class IntakeTotals:
+    """What became of all messages, from the intake table alone.
 
     Attributes:
         accepted: rows in distinct original messages (replays of dead letters not counted).
         stored: rows of distinct messages, replays included, that were stored.
         dead: rows of distinct messages, replays included, that went to the dead letters.
         replayed: rows in replays of dead letters.
-        unique: distinct samples by identity.
         messages: distinct messages.
     """
 
@@ -167,8 +166,18 @@ class Counters:
     stored: int
     dead: int
     replayed: int
-    unique: int
     messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counters(IntakeTotals):
+    """Reconciliation counters over everything stored.
+
+    Attributes:
+        unique: distinct samples by identity.
+    """
+
+    unique: int
 
 
 class Warehouse(Protocol):
@@ -183,8 +192,15 @@ class Warehouse(Protocol):
     def ping(self) -> str:
         """Return the engine's version."""
 
+    def announce(self, names: Names, stored_at: int) -> None:
+        """Make names durable, before the stamp of the facts that use them is taken; no cut-off asks when they came."""
+
     def write(self, block: MeteredBlock, stored_at: int) -> None:
-        """Make a block durable: names, then samples, then intake."""
+        """Make a block durable: names that were not announced, then samples, then intake.
+
+        Samples are in place within the insert time-out from the call, else it raises Transient: the caller takes
+        `stored_at` right before, and a cut-off that lies further back than the time-out has seen them.
+        """
 
     def usage(self, request: UsageRequest) -> pa.Table:
         """Return usage as USAGE_SCHEMA, each sample counted once in its winning version as of the cut-off."""
@@ -197,7 +213,10 @@ class Warehouse(Protocol):
         """
 
     def touched(self, since: int, before: int) -> pa.Table:
-        """Return which (tenant_id, day: start of the UTC day in seconds) got rows with since <= stored_at < before."""
+        """Return which (tenant_id, day: start of the UTC day in seconds) got rows with since <= stored_at < before.
+
+        Also those of all other copies of the events among these rows: the winner may have moved.
+        """
 
     def write_rating(self, ratings: Sequence[Rating], lines: pa.Table, stored_at: int) -> None:
         """Store lines of the given windows, then the ratings that make them valid. All ratings are of one account."""
@@ -214,7 +233,10 @@ class Warehouse(Protocol):
         """Return the rows (LINE_SCHEMA plus `revision`) of the lines of an account with that digest, newest first."""
 
     def newest_lines(self, account_ids: Sequence[int] | None, limit: int) -> pa.Table:
-        """Return the newest valid lines over accounts: LINE_SCHEMA plus account_id and stored_at."""
+        """Return the newest valid lines over accounts: LINE_SCHEMA plus account_id and stored_at.
+
+        Looks at a bounded number of the newest ratings only, so fewer than `limit` may come back.
+        """
 
     def write_names(
         self,
@@ -247,7 +269,10 @@ class Warehouse(Protocol):
         """Return attributes_id → canonical JSON."""
 
     def counters(self) -> Counters:
-        """Return the reconciliation counters."""
+        """Return the reconciliation counters; reads the identity of everything stored."""
+
+    def intake_totals(self) -> IntakeTotals:
+        """Return what of the counters needs no look at the samples: cheap enough for a live page."""
 
     def query(self, sql: str) -> pa.Table:
         """Run one read-only statement (an analyst's; never built from a tenant's input)."""

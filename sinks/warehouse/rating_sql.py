@@ -5,7 +5,7 @@ stored first. Its lines are those with the same revision and stored_at: each att
 lines of its own, so that an attempt that died leaves nothing visible, and a repeated one nothing twice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from schemas.period import Period
@@ -43,6 +43,23 @@ def ratings_sql(account_ids: Sequence[int] | None, period: Period | None, cutoff
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     return (
         f"SELECT {RATING_COLUMNS} FROM ratings{where}"
+        f" ORDER BY {WINDOW}, settled DESC, revision DESC, stored_at LIMIT 1 BY {WINDOW}"
+    )
+
+
+def newest_windows_sql(account_ids: Sequence[int] | None, limit: int) -> str:
+    """Return the SQL of window and stored_at of the newest attempts that have lines, valid or not, newest first."""
+    own = f" AND account_id IN {numbers(account_ids)}" if account_ids is not None else ""
+    return f"SELECT {WINDOW}, stored_at FROM ratings WHERE lines > 0{own} ORDER BY stored_at DESC LIMIT {limit}"
+
+
+def valid_sql(windows: Collection[tuple[int, int, int]]) -> str:
+    """Return the SQL of the valid rating of each given (account_id, window start, window end)."""
+    accounts, starts = numbers(account for account, _, _ in windows), [start for _, start, _ in windows]
+    return (
+        f"SELECT {RATING_COLUMNS} FROM ratings WHERE account_id IN {accounts}"
+        f" AND window_start >= {min(starts)} AND window_start <= {max(starts)}"
+        f" AND ({WINDOW}) IN ({', '.join(map(str, sorted(windows)))})"
         f" ORDER BY {WINDOW}, settled DESC, revision DESC, stored_at LIMIT 1 BY {WINDOW}"
     )
 

@@ -32,6 +32,8 @@ LINE_DTYPES: Final = {
 """Columns of a line as stored, NumPy type of each."""
 ATTEMPTS_MAX: Final = 5_000
 """Ratings whose lines one statement asks for."""
+NEWEST_ATTEMPTS_MAX: Final = 1_000
+"""Newest attempts to write a rating among which the newest lines are looked for, however many ratings there are."""
 
 
 class RatingStore(NameStore):
@@ -95,9 +97,18 @@ class RatingStore(NameStore):
         return found.select(schema.names).cast(schema)
 
     def newest_lines(self, account_ids: Sequence[int] | None, limit: int) -> pa.Table:
-        """Return the newest valid lines over accounts: LINE_SCHEMA plus account_id and stored_at."""
+        """Return the newest valid lines over accounts: LINE_SCHEMA plus account_id and stored_at.
+
+        Only the ratings among the newest NEWEST_ATTEMPTS_MAX are looked at, so fewer than `limit` may come back.
+        """
         schema = LINE_SCHEMA.append(pa.field("account_id", pa.uint64())).append(pa.field("stored_at", pa.uint64()))
-        valid = self._ratings(rating_sql.ratings_sql(account_ids, None, NOW))
+        newest = self.engine.select(rating_sql.newest_windows_sql(account_ids, NEWEST_ATTEMPTS_MAX)).to_pylist()
+        if not newest or limit <= 0:
+            return schema.empty_table()
+        windows = {(row["account_id"], row["window_start"], row["window_end"]) for row in newest}
+        oldest = newest[-1]["stored_at"]
+        # What is valid may be older than what was stored last, such as a settled rating: then it is no news.
+        valid = [pair for pair in self._ratings(rating_sql.valid_sql(windows)) if pair[1] >= oldest]
         chosen: list[tuple[Rating, int]] = []
         count = 0
         for rating, stored_at in sorted(valid, key=lambda pair: -pair[1]):
@@ -106,7 +117,7 @@ class RatingStore(NameStore):
             if rating.lines:
                 chosen.append((rating, stored_at))
                 count += rating.lines
-        if not chosen or limit <= 0:
+        if not chosen:
             return schema.empty_table()
         found = self.engine.select(rating_sql.newest_lines_sql(chosen, limit))
         return found.select(schema.names).cast(schema)

@@ -1,13 +1,15 @@
 """The warehouse over any engine: everything but the transport."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from time import monotonic
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from schemas.errors import Invariant
+from schemas.errors import Invariant, Transient
 from sinks.warehouse import migrate as migrating
 from sinks.warehouse import rating_sql, usage_sql
 from sinks.warehouse.combine import APPROXIMATE, KEYS, SUMS, combined
@@ -19,6 +21,7 @@ from sinks.warehouse.protocol import (
     Column,
     Counters,
     Intake,
+    IntakeTotals,
     MeteredBlock,
     UsageRequest,
 )
@@ -46,6 +49,22 @@ SAMPLES_SCHEMA: Final = pa.schema(
     }
 )
 """What `samples` returns: with resource_id all that the digest is made of."""
+
+
+class Deadline:
+    """When the rows of an attempt must be in place; later a cut-off may have passed their stamp without them."""
+
+    def __init__(self, seconds: float) -> None:
+        """Begin now."""
+        self._seconds = seconds
+        self._end = monotonic() + seconds
+
+    def left(self) -> float:
+        """Return the seconds left; raises Transient when there are none."""
+        left = self._end - monotonic()
+        if left <= 0:
+            raise Transient(f"a write took longer than {self._seconds} s: its rows need a new stamp")
+        return left
 
 
 class Store(RatingStore):
@@ -88,11 +107,16 @@ class Store(RatingStore):
         return version
 
     def write(self, block: MeteredBlock, stored_at: int) -> None:
-        """Make a block durable: names, then samples, then intake. May be repeated with a new stored_at."""
-        self.put_names(block.names, stored_at)
+        """Make a block durable: names, then samples, then intake. May be repeated with a new stored_at.
+
+        Raises:
+            Transient: samples would be, or were, in place later than the insert time-out after the call.
+        """
+        deadline = Deadline(self.engine.insert_timeout_seconds)
+        self.announce(block.names, stored_at)
         samples = _checked(block.samples)
         if len(samples["rank"]):
-            self._put_samples(samples, stored_at)
+            self._put_samples(samples, stored_at, deadline)
         self._put_intake(block.intake, stored_at)
 
     def usage(self, request: UsageRequest) -> pa.Table:
@@ -129,15 +153,18 @@ class Store(RatingStore):
         return pa.concat_tables(parts).sort_by(order).slice(0, limit)
 
     def touched(self, since: int, before: int) -> pa.Table:
-        """Return which (tenant_id, day: start of the UTC day in seconds) got rows with since <= stored_at < before."""
-        found = self.engine.select(
-            f"SELECT DISTINCT tenant_id, day FROM touches WHERE stored_at >= {since} AND stored_at < {before}"
-        )
-        return (
-            found.select(TOUCHED_SCHEMA.names)
-            .cast(TOUCHED_SCHEMA)
-            .sort_by([(name, "ascending") for name in TOUCHED_SCHEMA.names])
-        )
+        """Return which (tenant_id, day: start of the UTC day in seconds) got rows with since <= stored_at < before.
+
+        Also those of all other copies of the events among these rows: a new copy may have moved the event to another
+        day or tenant, and who lost it must be looked at, too.
+        """
+        stored = f"stored_at >= {since} AND stored_at < {before}"
+        wanted = [f"SELECT DISTINCT tenant_id, day FROM touches WHERE {stored}"]
+        if since > 0:  # from the beginning, each copy has its own touch
+            wanted.append(usage_sql.copies_sql(stored, before, self.engine.capability.in_global))
+        found = [self.engine.select(sql).select(TOUCHED_SCHEMA.names).cast(TOUCHED_SCHEMA) for sql in wanted]
+        distinct = pa.concat_tables(found).group_by(TOUCHED_SCHEMA.names).aggregate([])
+        return distinct.sort_by([(name, "ascending") for name in TOUCHED_SCHEMA.names])
 
     def counters(self) -> Counters:
         """Return the reconciliation counters; reads the identity of everything stored."""
@@ -146,6 +173,10 @@ class Store(RatingStore):
             for source in usage_sql.SOURCES
             for chunk in usage_sql.chunks_of(self._number(f"SELECT count() AS rows FROM {source}"))
         )
+        return Counters(unique=unique, **asdict(self.intake_totals()))
+
+    def intake_totals(self) -> IntakeTotals:
+        """Return what of the counters needs no look at the samples; of redeliveries the first counts."""
         key = "site, collector, sequence, replay_of"
         first = ", ".join(f"argMin({name}, stored_at) AS first_{name}" for name in ("samples", "stored", "dead"))
         row = self.engine.select(
@@ -153,7 +184,7 @@ class Store(RatingStore):
             " sum(first_dead) AS dead, sum(if(replay_of = '', 0, first_samples)) AS replayed, count() AS messages"
             f" FROM (SELECT {key}, {first} FROM intake GROUP BY {key})"
         ).to_pylist()[0]
-        return Counters(unique=unique, **{name: int(value) for name, value in row.items()})
+        return IntakeTotals(**{name: int(value) for name, value in row.items()})
 
     def query(self, sql: str) -> pa.Table:
         """Run one read-only statement (an analyst's; never built from a tenant's input).
@@ -197,21 +228,23 @@ class Store(RatingStore):
         for statement in migrating.statements(template, self.engine.capability, self.engine.database):
             self.engine.execute(statement)
 
-    def _put_samples(self, samples: Mapping[str, Column], stored_at: int) -> None:
+    def _put_samples(self, samples: Mapping[str, Column], stored_at: int, deadline: "Deadline") -> None:
         days = samples["cell_start"].astype(np.uint32) // np.uint32(DAY_SECONDS) * np.uint32(DAY_SECONDS)
         touched = pa.table({"tenant_id": samples["tenant_id"], "day": days})
         touched = touched.group_by(touched.column_names).aggregate([])
         # First, so that no row is ever there without its touch. A touch without rows costs one needless look.
-        self.put("touches", {name: touched[name].to_numpy() for name in touched.column_names}, stored_at)
+        touches = {name: touched[name].to_numpy() for name in touched.column_names}
+        self.put("touches", touches, stored_at, deadline.left())
         is_event = (samples["event_high"] != 0) | (samples["event_low"] != 0)
         events = int(np.count_nonzero(is_event))
         cells = {name: samples[name] for name in CELL_COLUMNS}
         if events:
             cells = {name: values[~is_event] for name, values in cells.items()}
-            self.put("samples", cells, stored_at)
-            self.put("events", {name: samples[name][is_event] for name in SAMPLE_DTYPES}, stored_at)
-        else:
-            self.put("samples", cells, stored_at)
+        self.put("samples", cells, stored_at, deadline.left())
+        if events:
+            rows = {name: samples[name][is_event] for name in SAMPLE_DTYPES}
+            self.put("events", rows, stored_at, deadline.left())
+        deadline.left()  # an engine may end late: then the next attempt touches the days anew
 
     def _put_intake(self, intake: Sequence[Intake], stored_at: int) -> None:
         texts = ("site", "collector", "replay_of", "origin")

@@ -85,20 +85,12 @@ def winners_sql(source: Source, request: UsageRequest, in_global: str, chunk: Ch
     if chunk:
         column = CHUNK_COLUMN[source]
         known += [f"{column} >= {chunk.first}", f"{column} <= {chunk.last}"]
-    wanted = _wanted(source, request)
     identity = IDENTITY[source]
     order = f"{identity.replace(',', ' DESC,')} DESC, rank DESC"
     columns = "tenant_id, resource_id, meter_id, attributes_id, cell_start, covered_seconds, quantity"
     if source == "events":
-        window = window_of(request)
-        seen = f"SELECT {identity} FROM events WHERE {' AND '.join(wanted + known)}"
-        wanted = [
-            f"cell_start >= {max(window.start - EVENT_DEDUP_HORIZON, 0)}",
-            f"cell_start < {window.end + EVENT_DEDUP_HORIZON}",
-            f"({identity}) {in_global} ({seen})",
-        ]
         columns += ", event_high, event_low"
-    conditions = " AND ".join(wanted + known)
+    conditions = " AND ".join(_candidates(source, request, _wanted(source, request), known, in_global))
     return f"SELECT {columns} FROM {source} WHERE {conditions} ORDER BY {order} LIMIT 1 BY {identity}"
 
 
@@ -148,6 +140,32 @@ def _wanted(source: Source, request: UsageRequest) -> list[str]:
     return conditions
 
 
+def _candidates(
+    source: Source, request: UsageRequest, wanted: Sequence[str], known: Sequence[str], in_global: str
+) -> list[str]:
+    """Return the conditions of the versions among which a winner is chosen.
+
+    Of an event these are its copies around the window, too, whatever they say, when one copy is wanted.
+
+    Args:
+        source: samples or events.
+        request: the request.
+        wanted: conditions that a version must meet to be asked for.
+        known: conditions that every version must meet that is looked at.
+        in_global: IN, or GLOBAL IN where facts are sharded.
+    """
+    conditions = [*wanted, *known]
+    if source == "samples":
+        return conditions
+    window, identity = window_of(request), IDENTITY[source]
+    return [
+        f"cell_start >= {max(window.start - EVENT_DEDUP_HORIZON, 0)}",
+        f"cell_start < {window.end + EVENT_DEDUP_HORIZON}",
+        f"({identity}) {in_global} (SELECT {identity} FROM events WHERE {' AND '.join(conditions)})",
+        *known,
+    ]
+
+
 def samples_sql(source: Source, request: UsageRequest, resource_id: int, limit: int, in_global: str) -> str:
     """Return the SQL of the winning samples of one resource, with how many versions each has; ordered, limited."""
     identity = IDENTITY[source]
@@ -156,20 +174,13 @@ def samples_sql(source: Source, request: UsageRequest, resource_id: int, limit: 
     extra = "toUInt64(0) AS event_high, toUInt64(0) AS event_low"
     carried = ["cell_seconds", "covered_seconds", "quantity", "attributes_id", "tenant_id", "revision"]
     if source == "events":
-        window = window_of(request)
-        seen = f"SELECT {identity} FROM events WHERE {' AND '.join(wanted + known)}"
-        wanted = [
-            f"cell_start >= {max(window.start - EVENT_DEDUP_HORIZON, 0)}",
-            f"cell_start < {window.end + EVENT_DEDUP_HORIZON}",
-            f"({identity}) {in_global} ({seen})",
-        ]
         extra = "event_high, event_low"
         carried += ["resource_id", "meter_id", "cell_start"]
     # One row a version first, stored when its first copy was; then the winner of the versions.
     copies = ", ".join(f"argMin({name}, stored_at) AS v_{name}" for name in carried)
     versions = (
         f"SELECT {identity}, rank, {copies}, min(stored_at) AS v_stored_at FROM {source}"
-        f" WHERE {' AND '.join(wanted + known)} GROUP BY {identity}, rank"
+        f" WHERE {' AND '.join(_candidates(source, request, wanted, known, in_global))} GROUP BY {identity}, rank"
     )
     best = ", ".join(f"argMax(v_{name}, rank) AS w_{name}" for name in (*carried, "stored_at"))
     renamed = ", ".join(f"w_{name} AS {name}" for name in (*carried, "stored_at"))
@@ -179,6 +190,21 @@ def samples_sql(source: Source, request: UsageRequest, resource_id: int, limit: 
     return (
         f"SELECT * FROM (SELECT {plain}{extra}, versions, {renamed} FROM ({winners})) WHERE {' AND '.join(whose)}"
         f" ORDER BY meter_id, cell_start, event_high, event_low LIMIT {limit}"
+    )
+
+
+def copies_sql(stored: str, before: int, in_global: str) -> str:
+    """Return the SQL of the tenants and UTC days of all copies, stored before an instant, of the events chosen.
+
+    Args:
+        stored: condition on the rows that choose events.
+        before: microseconds since 1970.
+        in_global: IN, or GLOBAL IN where facts are sharded.
+    """
+    identity = IDENTITY["events"]
+    return (
+        "SELECT DISTINCT tenant_id, intDiv(cell_start, 86400) * 86400 AS day FROM events"
+        f" WHERE stored_at < {before} AND ({identity}) {in_global} (SELECT {identity} FROM events WHERE {stored})"
     )
 
 

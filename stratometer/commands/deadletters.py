@@ -3,7 +3,7 @@
 from typing import Annotated, Final
 
 import typer
-from confluent_kafka import Producer
+from confluent_kafka import KafkaException, Producer
 
 from collectors.spool import SAMPLES
 from pipeline.dead_letters import DeadLetters, Filed, replayable
@@ -124,7 +124,17 @@ def _send_to_kafka(config: KafkaConfig, payloads: list[bytes]) -> None:
         (HEADER_CONTENT_TYPE, CONTENT_TYPE),
         (HEADER_SCHEMA_VERSION, str(SCHEMA_VERSION)),
     ]
-    for payload in payloads:
-        producer.produce(config.topic(topics.SAMPLES), value=payload, headers=headers)
-    if producer.flush(REQUEST_TIMEOUT_SECONDS):
-        raise Transient("the brokers did not take every replayed letter; run the command again")
+    confirmed: list[bool] = []
+    try:
+        for payload in payloads:
+            producer.produce(
+                config.topic(topics.SAMPLES),
+                value=payload,
+                headers=headers,
+                on_delivery=lambda error, _: confirmed.append(error is None),
+            )
+        producer.flush(REQUEST_TIMEOUT_SECONDS)
+    except (KafkaException, BufferError) as error:
+        raise Transient(f"Kafka: {error}; no letter is marked, run the command again") from error
+    if confirmed.count(True) < len(payloads):
+        raise Transient("the brokers did not take every replayed letter; none is marked, run the command again")

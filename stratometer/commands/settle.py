@@ -3,15 +3,20 @@
 import time
 from typing import Annotated
 
+import structlog
 import typer
 
+from billing.settlement import drift_micros
 from pipeline.settle import SettleReport
+from schemas.errors import Transient
 from schemas.money import decimal_text
 from schemas.period import SECOND, iso
 from stratometer.commands.common import DataDir, Json, start
 from stratometer.compose import open_parts
 from stratometer.exit_codes import Exit
 from stratometer.output import print_json, print_table, problems, progress
+
+log = structlog.get_logger(__name__)
 
 
 def register(app: typer.Typer) -> None:
@@ -26,8 +31,15 @@ def register(app: typer.Typer) -> None:
         """Post debits for every billing cycle that is closed. Repeating it posts nothing twice."""
         settings = start(data_dir)
         while True:
-            with open_parts(settings) as parts, progress("settling", "cycles", quiet=json) as update:
-                report = parts.settler.run(update)
+            try:
+                with open_parts(settings) as parts, progress("settling", "cycles", quiet=json) as update:
+                    report = parts.settler.run(update)
+            except Transient as error:
+                if not watch:
+                    raise
+                log.warning("a store is away, settling later", error=str(error))
+                time.sleep(watch)
+                continue
             show(report, json=json)
             if report.problems:
                 problems("These accounts could not be settled and are tried again by the next run:", report.problems)
@@ -43,6 +55,7 @@ def show(report: SettleReport, *, json: bool) -> None:
             {
                 "cutoff": iso(report.cutoff // SECOND),
                 "examined": report.examined,
+                "problems": list(report.problems),
                 "settlements": [
                     {
                         "account": s.account,
@@ -51,7 +64,7 @@ def show(report: SettleReport, *, json: bool) -> None:
                         "number": s.number,
                         "total": decimal_text(s.total_micros),
                         "posted": decimal_text(s.posted_micros),
-                        "drift": decimal_text(s.total_micros - s.live_micros),
+                        "drift": decimal_text(drift_micros(s)),
                         "currency": s.currency,
                         "transfer": s.transfer_id,
                     }
@@ -65,7 +78,7 @@ def show(report: SettleReport, *, json: bool) -> None:
         row = summary.setdefault((s.account, s.currency), [0, 0, 0])
         row[0] += 1
         row[1] += s.posted_micros
-        row[2] += s.total_micros - s.live_micros
+        row[2] += drift_micros(s)
     rows = [(a, n, decimal_text(posted), c, decimal_text(drift)) for (a, c), (n, posted, drift) in summary.items()]
     title = f"Settled as of {iso(report.cutoff // SECOND)}: {report.examined} cycles examined"
     print_table(title, ["account", "settlements", "posted", "currency", "drift"], rows, right=[1, 2, 4])

@@ -2,10 +2,13 @@
 
 import json
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import httpx
 
+from api.live import UNWATCHED_SECONDS, StoreFeed
+from sinks.warehouse.protocol import Warehouse
 from tests.api.conftest import Api
 from tests.api.serving import serving
 from tests.api.world import MARKER, World, services
@@ -57,6 +60,61 @@ def test_snapshots_go_on(api: Api) -> None:
     numbers = [one["number"] for one in snapshots(api("reader"), 3)]
     assert numbers == sorted(numbers)
     assert numbers[-1] > numbers[0]
+
+
+class Counting:
+    """A warehouse that counts the looks, and refuses to read every sample for one."""
+
+    def __init__(self, real: Any) -> None:
+        self.real, self.looks = real, 0
+
+    def __getattr__(self, name: str) -> Any:
+        assert name != "counters"
+        self.looks += name == "intake_totals"
+        return getattr(self.real, name)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_the_feed_looks_only_while_somebody_watches(world: World) -> None:
+    store, hours = Counting(world.warehouse), [0.0]
+    feed = StoreFeed(
+        cast(Warehouse, store),
+        world.directory,
+        world.registry,
+        world.clock,
+        interval_seconds=0.01,
+        seconds=lambda: hours[0],
+    )
+    feed.start()
+    try:
+        time.sleep(0.2)
+        assert store.looks == 0
+        assert feed.snapshot().number == 0
+        until(lambda: store.looks > 3)
+        hours[0] += UNWATCHED_SECONDS
+        looks = store.looks
+        until(lambda: store.looks > looks + 3)
+        hours[0] += 1
+        time.sleep(0.2)
+        looks = store.looks
+        time.sleep(0.2)
+        assert store.looks == looks
+        first = feed.snapshot()
+        assert (first.at, first.costs, first.lines) == (0, {}, {}), "old figures are not shown as new"
+        until(lambda: feed.snapshot().number > first.number)
+        assert feed.snapshot().costs
+        hours[0] += UNWATCHED_SECONDS + 1
+        time.sleep(0.2)
+    finally:
+        begun = time.monotonic()
+        feed.stop()
+    assert time.monotonic() - begun < 5, "a feed that rests ends, too"
 
 
 def test_streams_are_bounded_end_with_the_viewer_and_with_the_feed(world: World) -> None:

@@ -171,7 +171,6 @@ def test_only_the_scope_turns_accounts_into_claims_and_keys() -> None:
         if path.name != "scope.py":
             assert "account_id" not in names, f"{path.name}: ask the TenantScope for the key"
             assert "all_claims" not in calls, path.name
-            assert "subtree" not in calls, path.name
 
 
 def test_a_tenant_key_needs_an_account() -> None:

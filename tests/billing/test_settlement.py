@@ -147,4 +147,3 @@ def test_wallet_views() -> None:
     assert [(v.balance, v.low) for v in found] == [(Money(99, "CU"), True), (Money(-1, "EUR"), False)]
     assert not wallet.view("acme", Money(100, "CU"), Money(100, "CU")).low
     assert wallet.views("nobody", balances) == []
-    assert wallet.statement("acme", [GRANT, replace(GRANT, id="2")]) == {("grant", "CU"): 10}

@@ -11,6 +11,7 @@ import pytest
 from collectors.spool import Spool, SpoolSettings
 from collectors.spool.batches import descriptors_of
 from collectors.spool.frame import Tally
+from collectors.spool.opening import totals_of
 from collectors.spool.reader import SpoolReader, scan
 from collectors.spool.segment import segments
 from schemas import batch as sample_batch
@@ -48,8 +49,27 @@ def test_a_batch_carries_its_own_sequence(tmp_path: Path) -> None:
         (record,) = scan(tmp_path, 2)
         rows, meta = sample_batch.decode(record.payload)
         assert rows.equals(rows_of(5))
-        assert meta == sample_batch.BatchMeta("site-1", "c1", 2, 77)
+        assert meta == sample_batch.BatchMeta("site-1", spool.batch_collector, 2, 77)
         assert (record.headers, record.samples) == ({"site": "site-1"}, 5)
+
+
+def test_batches_of_two_spools_of_one_collector_have_different_names(tmp_path: Path) -> None:
+    def collector_of_newest(directory: Path, token: str) -> str:
+        with Spool(directory, "c1", token=lambda size: token[: 2 * size]) as spool:
+            spool.append_batch(rows_of(1), "site-1", 77)
+            assert spool.collector == "c1"
+        *_, record = scan(directory)
+        return sample_batch.decode(record.payload)[1].collector
+
+    one, other = tmp_path / "1", tmp_path / "2"
+    assert collector_of_newest(one, "0123abcd") == "c1.0123abcd"
+    assert collector_of_newest(other, "4567ef89") == "c1.4567ef89"
+    assert collector_of_newest(one, "ffffffff") == "c1.0123abcd", "an id stays"
+    (one / "id").unlink()
+    assert collector_of_newest(one, "89abcdef") == "c1.89abcdef", "a folder of an earlier version gets one"
+    (one / "id").write_bytes(b"")
+    assert collector_of_newest(one, "76543210") == "c1.76543210", "a broken one is replaced"
+    assert totals_of(one) == {"samples": Tally(4, 4)}
 
 
 def test_a_batch_beyond_the_limits_is_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ def test_up_env_status_down(cache: Path) -> None:
     assert "stratometer migrate" in text
 
     exports = json.loads(dev("env", "--json"))
-    assert exports.keys() == {"STRATOMETER_DEPLOYMENT", "STRATOMETER_BOOKS__URL"}
+    assert exports.keys() == {"STRATOMETER_DEPLOYMENT", "STRATOMETER_DEV", "STRATOMETER_BOOKS__URL"}
     url = exports["STRATOMETER_BOOKS__URL"]
     assert url.startswith("postgresql+psycopg://metering@127.0.0.1:")
     assert url.endswith("/stratometer")

@@ -7,7 +7,7 @@ from pipeline.dead_letters import Filed, State, fold
 from pipeline.message import DeadLetter
 from schemas.errors import Transient
 from schemas.period import Period
-from sinks.warehouse.protocol import MeteredBlock
+from sinks.warehouse.protocol import MeteredBlock, Names
 
 
 @dataclass
@@ -50,7 +50,13 @@ class KeptBlocks:
     trail: Trail = field(default_factory=Trail)
     blocks: list[MeteredBlock] = field(default_factory=list)
     stored_at: list[int] = field(default_factory=list)
+    announced: list[Names] = field(default_factory=list)
     names: list[Mapping[int, tuple[str, int]]] = field(default_factory=list)
+
+    def announce(self, names: Names, stored_at: int) -> None:
+        del stored_at
+        self.trail.step("names")
+        self.announced.append(names)
 
     def write(self, block: MeteredBlock, stored_at: int) -> None:
         self.trail.step("warehouse")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
+from billing.accounts import put_account
 from billing.auditor import audit
 from billing.journal import all_transfers
 from billing.ledger import wallet
@@ -72,7 +73,7 @@ class Provider:
         """Create or change an account and, once, the rule that gives it a tenant of its own name."""
         known = self.books.account(name)
         account = replace(known or Account(name, name.title()), **fields)  # type: ignore[arg-type]
-        self.books.put_account(account)
+        put_account(self.books, account, self.clock())
         if known is None and tenant != "":
             self.rule(tenant or name, name)
         self.parts.directory.refresh()

@@ -6,8 +6,9 @@ from fnmatch import fnmatchcase
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from billing.accounts import UNATTRIBUTED
 from billing.protocol import MappingRule
-from pipeline.attribution import UNATTRIBUTED, needs_resources, resolve
+from pipeline.attribution import needs_resources, resolve
 from schemas.claim import Claim
 from schemas.ids import resource_id, tenant_id
 from schemas.period import FOREVER, Period

@@ -128,19 +128,72 @@ def test_runs_at_the_same_time_post_once(
         assert len(set(numbers)) == len(numbers) == 2 + 6 + 1
 
 
+def own_list(currency: str) -> str:
+    return (
+        f"id: own\nname: Own\ncurrency: {currency}\nwindow: day\nprices: [{{id: v, product: Compute, meter: vm.vcpu, "
+        'amount: "1", per: vCPU·h, from: 2026-01-01T00:00:00Z}]\n'
+    )
+
+
 def test_an_account_that_cannot_be_settled_does_not_stop_the_others(provider: Provider) -> None:
     """Invariant 10: it is reported, tried again, and nothing of it is posted twice."""
     filled(provider)
+    provider.books.put_price_list("own", own_list("CU"), provider.clock())
+    provider.account("acme", cycle="daily", price_list="own")
     provider.settle(T0 + DAY + 3 * HOUR)
-    euros = "id: euro\nname: Euro\ncurrency: EUR\nwindow: day\nprices: [{id: v, product: Compute, meter: vm.vcpu, "
-    euros += 'amount: "1", per: vCPU·h, from: 2026-01-01T00:00:00Z}]\n'
-    provider.books.put_price_list("euro", euros, provider.clock())
-    provider.account("acme", cycle="daily", price_list="euro")
+    provider.books.put_price_list("own", own_list("EUR"), provider.clock())
     provider.send(level(1, hours=1, tenant="beta", resource="vm/late"))
     report = provider.settle(T0 + 4 * DAY)
     assert len(report.problems) == 1
     assert "acme" in report.problems[0]
     assert {s.account for s in report.settlements} >= {"beta"}
-    provider.account("acme", cycle="daily", price_list="default")
+    provider.books.put_price_list("own", own_list("CU"), provider.clock())
     assert provider.settle(T0 + 5 * DAY).problems == []
     provider.holds()
+
+
+def test_another_list_for_an_account_is_no_correction_of_what_is_settled(provider: Provider) -> None:
+    """Invariant 9: a settled cycle keeps its list, also in another currency; the next cycles take the new one."""
+    filled(provider)
+    provider.settle(T0 + DAY + 3 * HOUR)
+    before = {s.cycle_start: s.total_micros for s in provider.books.settlements("acme")}
+    assert before
+    provider.books.put_price_list("own", own_list("EUR"), provider.clock())
+    provider.account("acme", cycle="daily", price_list="own")
+    report = provider.settle(T0 + 5 * DAY)
+    assert report.problems == []
+    for settlement in provider.books.settlements("acme"):
+        settled_before = settlement.cycle_start in before
+        assert settlement.currency == ("CU" if settled_before else "EUR")
+        assert not settled_before or settlement.number == 0
+    assert any(s.currency == "EUR" for s in report.settlements)
+
+
+def test_an_amount_beyond_every_ledger_stops_its_own_account_only(provider: Provider) -> None:
+    """Invariant 4: one absurd quantity or price neither ends the stream nor keeps others from being billed."""
+    filled(provider)
+    absurd = own_list("CU").replace('amount: "1"', 'amount: "999999999999"')
+    provider.books.put_price_list("own", absurd, provider.clock())
+    provider.account("acme", cycle="daily", price_list="own")
+    provider.rate()
+    report = provider.settle(T0 + 5 * DAY)
+    assert [p.partition(":")[0] for p in report.problems] == ["acme"]
+    assert {s.account for s in report.settlements} == {"beta"}
+    provider.books.put_price_list("own", own_list("CU"), provider.clock())
+    assert provider.settle(T0 + 6 * DAY).problems == []
+    assert {s.account for s in provider.books.settlements()} == {"acme", "beta"}
+
+
+def test_an_account_that_gets_its_list_after_the_cycle_closed_is_billed(tmp_path: Path, chdb_folder: Path) -> None:
+    """Invariant 9: what had no price is unpriced and waits; giving the account a list settles it."""
+    with provider_in(tmp_path, chdb_folder) as provider:  # there is no default list
+        provider.account("acme", cycle="daily")
+        provider.books.put_price_list("own", own_list("CU"), provider.clock())
+        provider.send(level(hours=2))
+        provider.rate()
+        assert provider.settle(T0 + 5 * DAY).settlements == []
+        provider.clock.move_to(T0 + 6 * DAY)
+        provider.account("acme", price_list="own")
+        (settlement,) = provider.settle(T0 + 6 * DAY + HOUR).settlements
+        assert (settlement.currency, settlement.total_micros) == ("CU", 4_000_000)  # two vCPUs for two hours
+        provider.holds()

@@ -12,7 +12,7 @@ from typing import Final
 from pipeline.dead_letters import Filed, State, fold
 from pipeline.message import DeadLetter, Message
 from schemas.errors import Transient
-from sinks.warehouse.protocol import Counters, MeteredBlock
+from sinks.warehouse.protocol import Counters, MeteredBlock, Names
 from tests.pipeline.rows import T0, Row, message
 
 PARTITIONS: Final = 3
@@ -49,8 +49,15 @@ class Warehouse:
     rows: dict[tuple[int, ...], tuple[int, int]] = field(default_factory=dict)
     messages: dict[tuple[str, str, int, str], tuple[int, int, int]] = field(default_factory=dict)
 
+    def announce(self, names: Names, stored_at: int) -> None:
+        del names, stored_at
+        if self.weather.fails():
+            raise Transient("names refused")
+        self.weather.crashes()
+
     def write(self, block: MeteredBlock, stored_at: int) -> None:
         del stored_at
+        assert block.names == Names()
         if self.weather.fails():
             raise Transient("refused")
         columns = {name: column.tolist() for name, column in block.samples.items()}

@@ -7,7 +7,7 @@ from sinks.warehouse.digest import usage_digest
 from sinks.warehouse.protocol import NOW, UsageRequest
 from sinks.warehouse.store import Store
 from sinks.warehouse.usage_sql import EVENT_DEDUP_HORIZON
-from tests.warehouse.stories import DAY, DEPLOYED, HOUR, T0, Sample, block, claim, resource
+from tests.warehouse.stories import DAY, DEPLOYED, HOUR, T0, Sample, block, claim, resource, tenant
 
 MONTH = (T0, T0 + 31 * DAY)
 
@@ -67,6 +67,29 @@ def test_a_higher_revision_beats_an_earlier_time_and_may_move_the_event(warehous
     request = UsageRequest(None, MONTH)
     assert warehouse.samples(request, resource("vm1"), 10).num_rows == 0
     assert warehouse.samples(request, resource("vm2"), 10)["versions"].to_pylist() == [2]
+
+
+def touched(warehouse: Store, since: int, before: int) -> set[tuple[int, int]]:
+    found = warehouse.touched(since, before)
+    pairs = list(zip(found["tenant_id"].to_pylist(), found["day"].to_pylist(), strict=True))
+    assert pairs == sorted(set(pairs))
+    return set(pairs)
+
+
+def test_a_new_copy_touches_the_days_and_tenants_of_all_copies(warehouse: Store) -> None:
+    """Whoever had the event must be looked at, too, or it stays billed twice."""
+    warehouse.write(block(event("e1", T0 + DAY + HOUR), event("e2", T0 + 5 * DAY)), 1_000)
+    warehouse.write(block(event("e1", T0 + HOUR)), 2_000)
+    warehouse.write(block(event("e1", T0 + 2 * DAY, "vm2", "t2", revision=1)), 3_000)
+    one, two, three = (tenant("t1"), T0 + DAY), (tenant("t1"), T0), (tenant("t2"), T0 + 2 * DAY)
+    other = (tenant("t1"), T0 + 5 * DAY)
+    assert touched(warehouse, 1_000, 2_000) == {one, other}, "later copies are not there yet"
+    assert touched(warehouse, 2_000, 3_000) == {one, two}
+    assert touched(warehouse, 3_000, NOW) == {one, two, three}
+    assert touched(warehouse, 0, NOW) == {one, two, three, other}
+    assert touched(warehouse, 3_001, NOW) == set()
+    warehouse.engine.execute("OPTIMIZE TABLE events FINAL")
+    assert touched(warehouse, 3_000, NOW) == {one, two, three}
 
 
 def test_cells_and_events_stand_side_by_side(warehouse: Store) -> None:

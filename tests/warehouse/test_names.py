@@ -1,5 +1,6 @@
 """Names, views, counters and touches over both engines. Guards invariant 1."""
 
+from dataclasses import asdict
 from decimal import Decimal
 
 import pyarrow as pa
@@ -62,6 +63,7 @@ def test_counters_add_up_under_redelivery_and_replay(warehouse: Store) -> None:
     counters = warehouse.counters()
     assert (counters.accepted, counters.stored, counters.dead) == (4, 4, 1)
     assert (counters.replayed, counters.unique, counters.messages) == (1, 3, 3)
+    assert asdict(counters) == asdict(warehouse.intake_totals()) | {"unique": 3}
 
 
 def test_touched_tells_tenants_and_days_of_a_span_of_storing(warehouse: Store) -> None:

@@ -131,6 +131,20 @@ def test_newest_lines_over_accounts(warehouse: Store) -> None:
     assert warehouse.newest_lines([99], 10).num_rows == 0
 
 
+def test_newest_lines_look_at_the_newest_ratings_only(warehouse: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sinks.warehouse.rating_store.NEWEST_ATTEMPTS_MAX", 2)
+    settled, live, other = lines(line(DAY_1, 1, 1)), lines(line(DAY_1, 2, 2)), lines(line(DAY_2, 3, 3))
+    warehouse.write_rating([rating(OTHER, DAY_2, 100, other)], other, 1_000)
+    warehouse.write_rating([rating(ACCOUNT, DAY_1, 100, settled, settled=True)], settled, 2_000)
+    assert warehouse.newest_lines(None, 10)["amount_micros"].to_pylist() == [1, 3]
+    warehouse.write_rating([rating(ACCOUNT, DAY_2, 100, other)], other, 3_000)
+    assert warehouse.newest_lines(None, 10)["stored_at"].to_pylist() == [3_000, 2_000]
+    warehouse.write_rating([rating(ACCOUNT, DAY_1, 200, live)], live, 4_000)
+    assert warehouse.newest_lines(None, 10)["stored_at"].to_pylist() == [3_000], "the settled one is valid, and no news"
+    warehouse.write_rating([rating(ACCOUNT, DAY_2, 200, lines())], lines(), 5_000)
+    assert warehouse.newest_lines(None, 10).num_rows == 0
+
+
 def test_pruning_drops_superseded_live_lines_only(warehouse: Store) -> None:
     tables = [lines(line(DAY_1, n, n)) for n in range(1, 5)]
     for n, table in enumerate(tables, start=1):
