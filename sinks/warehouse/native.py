@@ -104,12 +104,12 @@ class NativeEngine:
         data = [_column(values) for values in columns.values()]
         sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES"
         with _mapped(), self._client("insert") as client:
-            client.establish_connection({})  # before the server's time begins
+            if not client.connection.connected and not client.connections:  # several with round_robin: execute chooses
+                client.connection.connect()  # now, since the server's time begins when it has the statement
             left = end - monotonic()
             if left <= 0:
                 raise Transient(f"connecting to ClickHouse took longer than {limit:.1f} s")
-            with client.connection.timeout_setter(left):
-                client.execute(sql, data, columnar=True, settings=capability.for_insert(left))
+            client.execute(sql, data, columnar=True, settings=capability.for_insert(left))
 
     def select(self, sql: str) -> pa.Table:
         """Return the result of a query of ours."""

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import httpx
+import pytest
 
-from api.live import UNWATCHED_SECONDS, StoreFeed
+from api.live import StoreFeed
 from sinks.warehouse.protocol import Warehouse
 from tests.api.conftest import Api
 from tests.api.serving import serving
@@ -81,36 +82,28 @@ def until(holds: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_the_feed_looks_only_while_somebody_watches(world: World) -> None:
-    store, hours = Counting(world.warehouse), [0.0]
-    feed = StoreFeed(
-        cast(Warehouse, store),
-        world.directory,
-        world.registry,
-        world.clock,
-        interval_seconds=0.01,
-        seconds=lambda: hours[0],
-    )
+def test_the_feed_looks_only_while_somebody_watches(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.live.UNWATCHED_SECONDS", 0.5)
+    store = Counting(world.warehouse)
+    feed = StoreFeed(cast(Warehouse, store), world.directory, world.registry, world.clock, interval_seconds=0.01)
+
+    def rests() -> bool:
+        looks = store.looks
+        time.sleep(1.5)
+        return store.looks == looks
+
     feed.start()
     try:
-        time.sleep(0.2)
-        assert store.looks == 0
-        assert feed.snapshot().number == 0
-        until(lambda: store.looks > 3)
-        hours[0] += UNWATCHED_SECONDS
-        looks = store.looks
-        until(lambda: store.looks > looks + 3)
-        hours[0] += 1
-        time.sleep(0.2)
-        looks = store.looks
-        time.sleep(0.2)
-        assert store.looks == looks
+        assert rests()
+        assert (store.looks, feed.snapshot().number) == (0, 0)
+        until(lambda: feed.snapshot().number > 2)
+        assert feed.snapshot().costs
+        until(rests)
         first = feed.snapshot()
         assert (first.at, first.costs, first.lines) == (0, {}, {}), "old figures are not shown as new"
         until(lambda: feed.snapshot().number > first.number)
         assert feed.snapshot().costs
-        hours[0] += UNWATCHED_SECONDS + 1
-        time.sleep(0.2)
+        until(rests)
     finally:
         begun = time.monotonic()
         feed.stop()

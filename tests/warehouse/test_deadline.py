@@ -1,4 +1,4 @@
-"""An attempt's rows are in place within the insert time-out of their stamp, or it fails and the next one stamps anew."""
+"""Rows are in place within the insert time-out of their stamp, or the attempt fails and the next one stamps anew."""
 
 import threading
 from collections.abc import Mapping
