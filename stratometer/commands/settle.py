@@ -14,7 +14,7 @@ from schemas.period import SECOND, iso
 from stratometer.commands.common import DataDir, Json, start
 from stratometer.compose import open_parts
 from stratometer.exit_codes import Exit
-from stratometer.output import print_json, print_table, problems, progress
+from stratometer.output import print_json, print_table, problems, progress, say
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +41,9 @@ def register(app: typer.Typer) -> None:
                 time.sleep(watch)
                 continue
             show(report, json=json)
+            if not report.examined and not json:
+                margin = settings.settle.cutoff_margin_seconds
+                say(f"Nothing was due. What was stored in the last {margin} s is left to the next run.")
             if report.problems:
                 problems("These accounts could not be settled and are tried again by the next run:", report.problems)
             if not watch:
