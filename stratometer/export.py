@@ -83,11 +83,13 @@ def _lines(parts: Parts, account: str, period: Period) -> Iterator[bytes]:
 def _groups(ratings: Sequence[Rating]) -> Iterator[list[Rating]]:
     """Yield the ratings in runs that have so many lines together that they fit into memory; a window is not split."""
     group: list[Rating] = []
+    lines = 0
     for rating in ratings:
-        if group and sum(r.lines for r in group) + rating.lines > LINES_MAX:
+        if group and lines + rating.lines > LINES_MAX:
             yield group
-            group = []
+            group, lines = [], 0
         group.append(rating)
+        lines += rating.lines
     if group:
         yield group
 

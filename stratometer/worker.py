@@ -3,7 +3,6 @@
 A worker that cannot reach its brokers, or meets anything unexpected, exits; the parent starts it again with back-off.
 """
 
-import os
 import signal
 import subprocess
 import sys
@@ -24,8 +23,10 @@ from schemas.errors import Poison
 from schemas.period import Period
 from schemas.resource import decode
 from stratometer.compose import durable_writer, kafka_config, open_dead_letters, open_parts
+from stratometer.guard import guarded
+from stratometer.log import configure
 from stratometer.metrics import Sources, registry_of
-from stratometer.settings import Settings
+from stratometer.settings import Settings, load
 
 log = structlog.get_logger(__name__)
 
@@ -142,9 +143,6 @@ def run(settings: Settings, number: int) -> None:
 
 def main() -> None:
     """Run the worker whose number is the last argument."""
-    from stratometer.guard import guarded
-    from stratometer.log import configure
-    from stratometer.settings import load
 
     def work() -> None:
         settings = load(serves=False)
@@ -155,5 +153,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("FAUST_LOOP", "uvloop")
     main()
