@@ -42,6 +42,9 @@ bench: setup  ## end-to-end throughput beside baselines, as JSON
 chaos: setup  ## long kill tests: workers and broker killed, counts compared at the end
 	$(BIN)/python -m pytest tests/chaos --chaos-long $(ARGS)
 
+mutation: setup  ## mutation score of rating/: MODULE="tiers scale" for some files, ARGS="--sample 300 --minutes 20"
+	$(BIN)/python -m tests.mutation $(addprefix --module ,$(MODULE)) $(ARGS)
+
 dev-up: setup  ## start Kafka, ClickHouse and PostgreSQL on loopback and load the demo provider
 	@$(BIN)/python -m infra.dev up
 	@eval "$$($(BIN)/python -m infra.dev env)" && $(BIN)/stratometer migrate && $(BIN)/stratometer apply stratometer/demo/provider.yaml
@@ -57,4 +60,4 @@ lock: setup  ## resolve the dependencies again and write the locks
 	printf 'hatchling\neditables\n' | $(BIN)/python -m uv pip compile -q --generate-hashes --no-emit-index-url --universal \
 	  --python-version 3.11 --custom-compile-command "make lock" -c requirements-dev.lock - -o requirements-build.lock
 
-.PHONY: help setup demo test lint bench chaos dev-up dev-down lock
+.PHONY: help setup demo test lint bench chaos mutation dev-up dev-down lock

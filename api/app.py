@@ -11,6 +11,10 @@ from api.metrics import ApiMetrics, Observed
 from api.prices import PriceVersions
 from api.routes import (
     accounts,
+    catalogue,
+    catalogue_coupons,
+    catalogue_drafts,
+    catalogue_groups,
     events,
     lines,
     meters,
@@ -19,11 +23,13 @@ from api.routes import (
     price_lists,
     ratings,
     rules,
+    simulations,
     stream,
     usage,
     wallets,
 )
 from api.services import Services
+from api.simulations import SimulationJobs
 
 DESCRIPTION = "Metering, rating and billing for VMware cloud providers. docs/api.md has examples for each route."
 ROUTERS = (
@@ -36,6 +42,11 @@ ROUTERS = (
     wallets.router,
     rules.router,
     price_lists.router,
+    catalogue.router,
+    catalogue_drafts.router,
+    catalogue_groups.router,
+    catalogue_coupons.router,
+    simulations.router,
     stream.router,
     operations.router,
     page.router,
@@ -58,6 +69,7 @@ def create_app(services: Services) -> FastAPI:
             yield
         finally:
             services.live.stop()
+            app.state.simulations.stop()
 
     app = FastAPI(
         title="Stratometer",
@@ -72,6 +84,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.state.metrics = ApiMetrics(services.metrics)
     app.state.price_versions = PriceVersions(services)
+    app.state.simulations = SimulationJobs(services)
     app.state.streams = 0
     for router in ROUTERS:
         app.include_router(router)

@@ -34,6 +34,11 @@ def caller(request: Request, use: Use) -> ApiKey:
 Caller = Annotated[ApiKey, Depends(caller)]
 
 
+def actor_of(key: ApiKey) -> str:
+    """Return how the audit names who called."""
+    return f"key:{key.id}"
+
+
 def token_of(request: Request) -> str | None:
     """Return the token of a request's headers, or None. Never from the address, which ends in logs."""
     scheme, _, value = request.headers.get("authorization", "").partition(" ")

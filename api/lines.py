@@ -1,20 +1,16 @@
-"""Rated lines: reads them page by page, and proves one of them down to its samples."""
+"""Rated lines: reads them page by page, and finds one of them again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import pyarrow as pa
-
 from api.present import Priced, rows
 from api.prices import PriceVersions
-from api.scope import Scoped, TenantScope
+from api.scope import Scoped
 from api.services import Services
 from rating.explain import Line
-from schemas.claim import Claim
-from schemas.errors import Invariant
 from schemas.period import Period
-from sinks.warehouse.protocol import Rating, UsageRequest
+from sinks.warehouse.protocol import Rating
 
 SCAN_ROWS: Final = 2_000
 """Lines read at a time when only unpriced ones are wanted."""
@@ -86,7 +82,7 @@ def priced_line(
     versions: PriceVersions, scoped: Scoped, line: Line, rating: Rating | None, revision: int | None = None
 ) -> Priced:
     """Return a line with the rating and the price list version that made it."""
-    price_list = versions.find(rating.price_list, rating.price_list_version) if rating else None
+    price_list = versions.of_line(scoped.account, rating, line.price_id) if rating else None
     return Priced(scoped.account, line, rating, price_list, revision or (rating.revision if rating else 0))
 
 
@@ -124,57 +120,3 @@ def revision_of(use: Services, scoped: Scoped, period: Period, revision: int) ->
         else:
             high = middle
     return None
-
-
-@dataclass(frozen=True, slots=True)
-class Recomputed:
-    """Usage of a line read again from the samples, at the line's own cut-off."""
-
-    quantity: int
-    covered_seconds: int
-    samples: int
-    digest: int
-
-
-def recompute(
-    use: Services, scope: TenantScope, scoped: Scoped, line: Line, revision: int
-) -> tuple[UsageRequest, Recomputed]:
-    """Read the line's usage again at its own cut-off; return the question and its answer, zero for nothing.
-
-    Live rating reads samples as of its cut-off and rules as they are at that moment, which may include a rule recorded
-    just after the cut-off. So where the rules of the cut-off do not give the line, the rules of now are tried.
-    """
-    first = None
-    for as_of in (revision, None):
-        request = _request_of(scope.claims(scoped, as_of), line, revision)
-        found = _sums(use, request, line)
-        if (found.quantity, found.digest) == (line.quantity, line.usage_digest):
-            return request, found
-        first = first or (request, found)
-    if first is None:
-        raise Invariant("no rules were tried")
-    return first
-
-
-def _sums(use: Services, request: UsageRequest, line: Line) -> Recomputed:
-    table = use.warehouse.usage(request)
-    same = pa.compute.and_(
-        pa.compute.equal(table["resource_id"], pa.scalar(line.resource_id, pa.uint64())),
-        pa.compute.equal(table["attributes_id"], pa.scalar(line.attributes_id, pa.uint64())),
-    )
-    found: Mapping[str, list[int]] = table.filter(same).to_pydict()
-    digest = 0
-    for part in found["digest"]:
-        digest ^= part
-    return Recomputed(sum(found["quantity"]), sum(found["covered_seconds"]), sum(found["samples"]), digest)
-
-
-def _request_of(claims: Sequence[Claim], line: Line, revision: int) -> UsageRequest:
-    """Return the line's question, cut to its one resource, so that a large tenant is not read for one line."""
-    narrow = [
-        Claim(c.period, c.tenant_id, frozenset({line.resource_id}))
-        for c in claims
-        if line.resource_id not in c.excluded and (c.only is None or line.resource_id in c.only)
-    ]
-    edges = (line.segment_start, line.segment_end)
-    return UsageRequest(narrow, edges, revision, frozenset({"resource", "attributes"}), (line.meter_id,))

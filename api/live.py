@@ -266,7 +266,7 @@ class StoreFeed:
         price_list = self._directory.price_list(found) if found else None
         price = price_list.by_key.get(line.price_id) if price_list else None
         currency = self._currencies.get(account, price_list.currency if price_list else "")
-        return currency, f"{price.amount} {currency}/{price.unit}" if price else ""
+        return currency, f"{price.amount} {currency}/{price.unit}" if price and price.amount else ""
 
 
 def _place(line: Line) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
 """What the API answers with. Amounts are micro-units beside exact decimal text; quantities are whole base units."""
 
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Final, Generic, TypeVar
 
 from pydantic import BaseModel, Field
 
@@ -9,6 +9,8 @@ from billing.window_life import State
 
 Item = TypeVar("Item")
 InstantText = Annotated[str, Field(description="ISO 8601 instant in UTC")]
+GROUPS_MAX: Final = 100
+"""Groups of one account."""
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{16}$", description="64 bits, hexadecimal")]
 
 
@@ -88,9 +90,11 @@ class UsageItem(BaseModel):
 
 
 class PriceName(BaseModel):
-    """Which price made an amount."""
+    """Which price made an amount, and which part of it: a tier, a fee, a minimum … or `unit`, the price itself."""
 
     id: str
+    component: str
+    charge: str
     product: str
     price_list: str
     version: int
@@ -185,6 +189,7 @@ class AccountView(BaseModel):
     timezone: str
     cycle: Cycle
     price_list: str | None
+    groups: list[str]
 
 
 class AccountBody(BaseModel, extra="forbid"):
@@ -195,6 +200,7 @@ class AccountBody(BaseModel, extra="forbid"):
     timezone: str = "UTC"
     cycle: Cycle = "monthly"
     price_list: str | None = None
+    groups: list[str] = Field(default_factory=list, max_length=GROUPS_MAX)
 
 
 class Balance(BaseModel):
@@ -255,18 +261,6 @@ class RuleView(BaseModel):
     start: InstantText
     end: InstantText
     recorded_at: InstantText
-
-
-class PriceListView(BaseModel):
-    """The newest version of a price list."""
-
-    id: str
-    version: int
-    recorded_at: InstantText
-    currency: str
-    digest: str
-    warnings: list[str]
-    document: str
 
 
 class UnattributedItem(BaseModel):

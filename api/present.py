@@ -41,13 +41,16 @@ def quantity(base: int, meter: Meter | None) -> Quantity:
     """Return a quantity in base units and in the meter's first display unit."""
     if meter is None:
         return Quantity(base=base, unit="", display=str(base), display_unit="", exact=True)
-    per = meter.display[meter.display_unit]
-    value = _CONTEXT.divide(Decimal(base), Decimal(per))
+    return _displayed(base, meter.base, meter.display_unit, Fraction(meter.display[meter.display_unit]))
+
+
+def _displayed(base: int, base_unit: str, unit: str, per: Fraction) -> Quantity:
+    value = _CONTEXT.divide(Decimal(base * per.denominator), Decimal(per.numerator))
     cut = value.quantize(Decimal(1).scaleb(-DISPLAY_DIGITS), context=_CONTEXT)
     text = f"{cut:f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
-    exact = Fraction(text) == Fraction(base, per)
-    return Quantity(base=base, unit=meter.base, display=text, display_unit=meter.display_unit, exact=exact)
+    exact = Fraction(text) == base / per
+    return Quantity(base=base, unit=base_unit, display=text, display_unit=unit, exact=exact)
 
 
 def coverage(covered: int, samples: int, meter: Meter | None) -> str:
@@ -100,14 +103,22 @@ def _line_item(
         window=window(line.window_start, line.window_end),
         segment=window(line.segment_start, line.segment_end),
         resource=names.get(line.resource_id, UNNAMED),
-        meter=meter.key if meter else f"{line.meter_id:08x}",
+        meter=meter.key if meter else f"{line.meter_id:08x}" if line.meter_id else "",
         attributes=dict(sets.get(line.attributes_id, {})),
-        quantity=quantity(line.quantity, meter),
+        quantity=_quantity_of(p, meter),
         covered_seconds=line.covered_seconds,
         amount=amount(line.amount_micros, currency),
         price=price_name(p.price_list, line.price_id),
         revision=p.revision,
     )
+
+
+def _quantity_of(p: Priced, meter: Meter | None) -> Quantity:
+    """Return a line's quantity: of its meter, or of what else the price counts (a level, a number, seconds)."""
+    entry = p.price_list.by_key.get(p.line.price_id) if p.price_list and p.line.price_id else None
+    if entry is None or (meter is not None and entry.base == meter.base):
+        return quantity(p.line.quantity, meter)
+    return _displayed(p.line.quantity, entry.base, entry.unit, entry.unit_size)
 
 
 def price_name(price_list: PriceList | None, key: int) -> PriceName | None:
@@ -117,9 +128,11 @@ def price_name(price_list: PriceList | None, key: int) -> PriceName | None:
         return None
     return PriceName(
         id=price.id,
+        component=price.component,
+        charge=price.charge,
         product=price.product,
-        price_list=price_list.id,
-        version=price_list.version,
+        price_list=price.list_id,
+        version=price.version,
         amount=price.amount,
         currency=price_list.currency,
         per=price.unit,

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from billing.catalogue import BackDated
 from schemas.cloudevents import BadEvents
 from schemas.errors import Conflict, Misconfigured, Poison, StratometerError, Transient
 
@@ -27,7 +28,9 @@ KINDS: Final[Mapping[str, tuple[int, str]]] = {
     "not-found": (404, "Nothing here under that name"),
     "method-not-allowed": (405, "This address does not take that method"),
     "conflict": (409, "Contradicts what is stored"),
+    "back-dating": (409, "The past would change"),
     "idempotency-conflict": (409, "The idempotency key was used with another body"),
+    "precondition-failed": (412, "Somebody else was faster"),
     "too-large": (413, "The body is too large"),
     "unsupported-media-type": (415, "This content type is not read here"),
     "invalid-request": (422, "A parameter or field is wrong"),
@@ -137,6 +140,9 @@ def _answer(error: Exception) -> _Answer:
         case Misconfigured():
             items = [ErrorItem(pointer=p.partition(":")[0], detail=p) for p in error.problems]
             return _Answer("invalid-price-list", f"{len(items)} mistakes; the list was not recorded", items)
+        case BackDated():
+            pointer = error.change.partition(":")[0]
+            return _Answer("back-dating", str(error), [ErrorItem(pointer=pointer, detail=error.change)])
         case Conflict():
             return _Answer("conflict", str(error))
         case Transient():

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from bench import end_to_end, parts, plain, rating
+from bench import end_to_end, parts, plain, rating, simulation
 from bench.load import Load
 from bench.servers import servers
 from schemas.clock import system_clock
@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a tenth of the data: a look, not a measurement")
     batches = QUICK if parser.parse_args().quick else LARGE
     load, part = Load(batches), Load(max(batches // 4, 500))
+    vms = simulation.LARGE if batches == LARGE else simulation.QUICK
     report: dict[str, Any] = {"machine": machine(), "batch_samples": load.rows_per_batch, "results": {}}
 
     def measure(name: str, action: Callable[[], dict[str, Any]]) -> None:
@@ -34,6 +35,7 @@ def main() -> None:
 
     measure("metering core alone, samples", lambda: parts.core(part))
     measure("rating alone, usage rows", lambda: rating.run(batches * 200))
+    measure("price simulator: a month of hourly usage under two lists", lambda: simulation.own_process(vms))
     measure("embedded: spool to chDB, samples", lambda: parts.embedded(part))
     with servers() as real:
         for workers in (1, 2):

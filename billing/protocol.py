@@ -4,6 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
+from billing.catalogue_values import (
+    PLAIN,
+    UNSIGNED,
+    AccountGroup,
+    Act,
+    AuditEntry,
+    CouponLimits,
+    Draft,
+    Publication,
+    Redemption,
+)
 from schemas.period import FOREVER
 
 Cycle = Literal["hourly", "daily", "monthly", "yearly"]
@@ -24,6 +35,7 @@ class Account:
         timezone: IANA zone of its calendar windows.
         cycle: when debits are posted.
         price_list: its own price list, or None to take the nearest ancestor's, then the list named ``default``.
+        groups: ids of the groups it belongs to; the books give them by priority, then id.
     """
 
     id: str
@@ -32,6 +44,7 @@ class Account:
     timezone: str = "UTC"
     cycle: Cycle = "monthly"
     price_list: str | None = None
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +82,18 @@ class PriceListVersion:
         version: 1, 2, …; a change is a new version.
         document: the price list file as text (YAML or JSON), as imported.
         recorded_at: microseconds since 1970.
+        effective_from: seconds since 1970: the earliest instant at which it rates differently than its predecessor.
+        published_by, reason, forced: as in `Publication`.
     """
 
     id: str
     version: int
     document: str
     recorded_at: int
+    effective_from: int = 0
+    published_by: str = ""
+    reason: str = ""
+    forced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +212,8 @@ class Books(Protocol):
         """Release connections."""
 
     # accounts
-    def put_account(self, account: Account) -> None:
-        """Create or change; raises Conflict for a cycle in the tree or an unknown parent."""
+    def put_account(self, account: Account, act: Act = UNSIGNED) -> None:
+        """Create or change; raises Conflict for a cycle in the tree, an unknown parent or an unknown group."""
 
     def account(self, account: str) -> Account | None:
         """Return one account."""
@@ -212,15 +231,63 @@ class Books(Protocol):
     def rules(self, as_of: int | None = None) -> Sequence[MappingRule]:
         """Return the rules known at an instant in microseconds (None: now), by id."""
 
+    # groups and coupons
+    def put_group(self, group: AccountGroup, act: Act) -> bool:
+        """Create or change a group; False when it stands just so. Settling looks at the accounts again."""
+
+    def groups(self) -> Sequence[AccountGroup]:
+        """Return all groups, by priority, then id."""
+
+    def redeem(self, code: str, account: str, limits: CouponLimits, act: Act) -> Redemption:
+        """Record that an account redeems a code from now on; without a limit for each, a repeat returns the first.
+
+        Raises Conflict beyond a limit or for an unknown account. Settling looks at the accounts again.
+        """
+
+    def redemptions(
+        self, account: str | None = None, code: str | None = None, as_of: int | None = None
+    ) -> Sequence[Redemption]:
+        """Return redemptions recorded before an instant (microseconds; None: all), by time, code, account."""
+
+    def coupons(self, account: str, as_of: int | None = None) -> Mapping[str, int]:
+        """Return the codes that an account redeemed, each with the instant of its first redemption in seconds."""
+
     # price lists
-    def put_price_list(self, price_list: str, document: str, now: int) -> PriceListVersion:
-        """Record a new version, unless the newest has the same document."""
+    def put_draft(self, draft: str, document: str, expected: int, act: Act) -> Draft:
+        """Save a draft; raises Conflict unless its revision is the expected one (0: there is none yet)."""
+
+    def draft(self, draft: str) -> Draft | None:
+        """Return a draft."""
+
+    def drafts(self) -> Sequence[Draft]:
+        """Return all drafts, by id."""
+
+    def delete_draft(self, draft: str, expected: int, act: Act) -> None:
+        """Drop a draft; raises Conflict unless its revision is the expected one."""
+
+    def put_price_list(self, price_list: str, document: str, now: int, how: Publication = PLAIN) -> PriceListVersion:
+        """Record a new version, unless the newest has the same document; drop the draft that it came from.
+
+        Whether it may change the past is the caller's to check: `billing.catalogue.publish`. Raises Conflict when
+        another one was faster.
+        """
+
+    def price_list_versions(self, price_list: str) -> Sequence[PriceListVersion]:
+        """Return all versions of a list, oldest first."""
 
     def price_list(self, price_list: str, as_of: int | None = None) -> PriceListVersion | None:
         """Return the newest version recorded before an instant in microseconds."""
 
     def price_lists(self) -> Sequence[PriceListVersion]:
         """Return the newest version of each list, by id."""
+
+    def catalogue_audit(
+        self, before: int | None = None, limit: int = 100, subject: str | None = None
+    ) -> Sequence[AuditEntry]:
+        """Return changes of the catalogue with sequence < before, newest first.
+
+        Raises ValueError unless 1 <= limit <= AUDIT_PAGE_MAX.
+        """
 
     # ledger
     def post(self, transfer: Transfer, now: int) -> bool:

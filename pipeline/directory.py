@@ -4,7 +4,7 @@ It joins the books (rules, accounts, price lists) with the warehouse's names. An
 `ttl_seconds`, so that a hot loop does not ask two databases for each batch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final
@@ -14,14 +14,18 @@ import orjson
 from billing.accounts import UNATTRIBUTED
 from billing.protocol import Account, Books
 from pipeline.attribution import needs_resources, resolve
-from rating.price_list import PriceList, parse
+from pipeline.effective import EffectiveLists
+from pipeline.rate_usage import SITE, pool_charges
+from rating.price_list import PriceList
+from rating.terms import Terms
+from schemas.batch import canonical_attributes
 from schemas.claim import Claim
-from schemas.ids import account_id
+from schemas.errors import Poison
+from schemas.ids import account_id, attributes_id
 from schemas.meters import Registry
 from schemas.period import SECOND, Clock
-from sinks.warehouse.protocol import Warehouse
+from sinks.warehouse.protocol import Names, Warehouse
 
-DEFAULT_PRICE_LIST: Final = "default"
 ATTRIBUTE_SETS_MAX: Final = 100_000
 """Attribute sets kept in memory before the cache starts anew."""
 
@@ -34,6 +38,8 @@ class _Cache:
     claims: Mapping[str, tuple[Claim, ...]] = field(default_factory=dict)
     accounts: Mapping[str, Account] = field(default_factory=dict)
     tenant_accounts: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    sites: Mapping[int, str] = field(default_factory=dict)
+    lists: dict[str, PriceList | None] = field(default_factory=dict)
 
 
 class Directory:
@@ -48,7 +54,8 @@ class Directory:
         self._cache = _Cache()
         self._past: tuple[int, Mapping[str, tuple[Claim, ...]]] | None = None
         self._sets: dict[int, Mapping[str, str]] = {}
-        self._lists: dict[tuple[str, int], PriceList] = {}
+        self._derived: dict[tuple[int, str], int] = {}
+        self._lists = EffectiveLists(books, registry)
         self._lock = Lock()
 
     def refresh(self) -> None:
@@ -75,7 +82,7 @@ class Directory:
         with self._lock:
             past = self._past
         if past is None or past[0] != as_of:
-            past = (as_of, self._resolved(as_of))
+            past = (as_of, self._resolved(as_of, self._warehouse.tenants()))
             with self._lock:
                 self._past = past
         return past[1]
@@ -89,26 +96,69 @@ class Directory:
         return frozenset().union(*(known.get(t, frozenset({UNATTRIBUTED})) for t in tenant_ids))
 
     def price_list(self, account: Account, as_of: int | None = None) -> PriceList | None:
-        """Return the list that prices an account: its own, the nearest ancestor's, else the one named default."""
-        accounts = self.accounts()
-        chain: Account | None = account
-        names = []
-        while chain is not None:
-            if chain.price_list:
-                names.append(chain.price_list)
-            chain = accounts.get(chain.parent) if chain.parent else None
-        found = (self.price_list_named(name, as_of) for name in (*names, DEFAULT_PRICE_LIST))
-        return next((one for one in found if one is not None), None)
+        """Return the effective list of an account (`EffectiveLists.of`), or None: nothing prices it."""
+        return self._lists.of(account, self.accounts(), as_of)
+
+    def present_list(self, account: Account) -> PriceList | None:
+        """Return the effective list of now, which may be as old as this directory's memory; None: no usable one."""
+        known = self._now()
+        if account.id not in known.lists:
+            try:
+                known.lists[account.id] = self._lists.of(account, known.accounts)
+            except Poison:  # whoever rates the account says so
+                known.lists[account.id] = None
+        return known.lists[account.id]
 
     def price_list_named(self, name: str, as_of: int | None = None) -> PriceList | None:
-        """Return the newest version of a list recorded before an instant (microseconds; None: now)."""
-        stored = self._books.price_list(name, as_of)
-        if stored is None:
-            return None
-        key = (stored.id, stored.version)
-        if key not in self._lists:
-            self._lists[key] = parse(stored.document, self._registry, version=stored.version)
-        return self._lists[key]
+        """Return the newest version of a list, with what it inherits, recorded before an instant (microseconds)."""
+        return self._lists.with_inherited(name, as_of)
+
+    def terms(self, account: Account, as_of: int | None = None) -> Terms:
+        """Return what rating has to know of an account beside its list; pools are not among it.
+
+        Coupons are those recorded before the instant (microseconds; None: now); groups are those of now.
+        """
+        coupons = self._books.coupons(account.id, as_of)
+        return Terms(account.id, frozenset(account.groups), coupons, zone=account.timezone)
+
+    def siblings(self, account: Account) -> Sequence[Account]:
+        """Return, by id, the accounts that share allowances with this one, itself included.
+
+        They have the same parent and the same list; an account without a parent is alone.
+        """
+        if account.parent is None:
+            return [account]
+        own = self.present_list(account)
+        near = [a for a in self.accounts().values() if a.parent == account.parent]
+        return sorted((a for a in near if self.present_list(a) is own), key=lambda a: a.id)
+
+    def with_siblings(self, accounts: Iterable[str]) -> frozenset[str]:
+        """Return accounts and those whose amounts change with theirs, because they share an allowance."""
+        found = frozenset(accounts)
+        known = [self.accounts()[a] for a in found if a in self.accounts()]
+        shared = [a for a in known if (own := self.present_list(a)) is not None and pool_charges(own)]
+        return found.union(*({s.id for s in self.siblings(a)} for a in shared))
+
+    def by_site(self, claims: Sequence[Claim]) -> Mapping[str, Sequence[Claim]]:
+        """Return claims by the site of their tenant, in order of the sites' names."""
+        sites = self._now().sites
+        if any(claim.tenant_id not in sites for claim in claims):
+            self.refresh()
+            sites = self._now().sites
+        found: dict[str, list[Claim]] = {}
+        for claim in claims:
+            found.setdefault(sites.get(claim.tenant_id, ""), []).append(claim)
+        return dict(sorted(found.items()))
+
+    def with_site(self, ids: Sequence[int], site: str) -> Mapping[int, int]:
+        """Return the keys of the same attribute sets with the site among them; new ones get their names stored."""
+        missing = [i for i in ids if (i, site) not in self._derived]
+        if missing:
+            texts = {i: canonical_attributes({**s, SITE: site}) for i, s in self.attribute_sets(missing).items()}
+            made = {i: attributes_id(text) for i, text in texts.items()}
+            self._warehouse.announce(Names(attribute_sets={made[i]: texts[i] for i in made}), self._clock())
+            self._derived |= {(i, site): key for i, key in made.items()}
+        return {i: self._derived[i, site] for i in ids if (i, site) in self._derived}
 
     def attribute_sets(self, ids: Sequence[int]) -> Mapping[int, Mapping[str, str]]:
         """Return the attribute sets of the given keys."""
@@ -124,7 +174,8 @@ class Directory:
         with self._lock:
             now = self._clock()
             if self._cache.read_at < 0 or now - self._cache.read_at > self._ttl:
-                claims = self._resolved(None)
+                tenants = self._warehouse.tenants()
+                claims = self._resolved(None, tenants)
                 holders: dict[int, set[str]] = {}
                 for account, found in claims.items():
                     for claim in found:
@@ -134,11 +185,12 @@ class Directory:
                     claims=claims,
                     accounts={a.id: a for a in self._books.accounts()},
                     tenant_accounts={t: frozenset(a) for t, a in holders.items()},
+                    sites={tenant: site for tenant, (site, _) in tenants.items()},
                 )
             return self._cache
 
-    def _resolved(self, as_of: int | None) -> Mapping[str, tuple[Claim, ...]]:
-        rules, tenants = self._books.rules(as_of), self._warehouse.tenants()
+    def _resolved(self, as_of: int | None, tenants: Mapping[int, tuple[str, str]]) -> Mapping[str, tuple[Claim, ...]]:
+        rules = self._books.rules(as_of)
         resources_of: dict[int, dict[int, str]] = {}
         wanted = needs_resources(rules, tenants)
         if wanted:

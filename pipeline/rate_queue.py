@@ -1,6 +1,6 @@
 """Collects triggers and rates the accounts they name: what stands behind both shells' live rating."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from threading import Lock
 
 import structlog
@@ -8,11 +8,15 @@ import structlog
 from billing.protocol import Books
 from pipeline.directory import Directory
 from pipeline.rate import Rater
+from pipeline.rate_run import sizes_of
+from pipeline.standing import standing
 from pipeline.touched import touched_days
+from schemas import calendar
+from schemas.calendar import SIZES
 from schemas.claim import Claim
 from schemas.errors import Poison
 from schemas.ids import account_id
-from schemas.period import Clock, Period
+from schemas.period import SECOND, Clock, Period
 from sinks.warehouse.protocol import Warehouse
 
 log = structlog.get_logger(__name__)
@@ -47,6 +51,7 @@ class LiveRating:
         self._warehouse, self._books, self._directory = warehouse, books, directory
         self._rater, self._clock = rater, clock
         self._swept_to = 0
+        self._rated: dict[str, Period] = {}
         self._published: Mapping[str, tuple[Claim, ...]] | None = None
 
     def rate(self, touched: Mapping[str, Period]) -> int:
@@ -65,12 +70,12 @@ class LiveRating:
         """Return by account what was touched by tenant."""
         queue = RateQueue()
         for tenant, cells in touched.items():
-            for account in self._directory.accounts_of_tenants([tenant]):
+            for account in self._directory.with_siblings(self._directory.accounts_of_tenants([tenant])):
                 queue.add(account, cells)
         return queue.take()
 
     def sweep(self) -> dict[str, Period]:
-        """Return every account with rows stored since the last sweep, and the days they lie in.
+        """Return every account with rows stored since the last sweep and the days they lie in, and who owes without.
 
         The first sweep of a process looks at everything, so that a trigger lost with the process before it is made up
         for. Sweeps overlap, because a row's `stored_at` is a little older than the moment it becomes visible.
@@ -79,7 +84,25 @@ class LiveRating:
         self._publish_attribution(now)
         days = touched_days(self._warehouse, self._books, self._directory, self._swept_to, now)
         self._swept_to = now - SWEEP_OVERLAP_MICROS
-        return {account: Period(found[0].start, found[-1].end) for account, found in days.items() if found}
+        queue = RateQueue()
+        for account, found in days.items():
+            if found:
+                queue.add(account, Period(found[0].start, found[-1].end))
+        for account in self._owing(now // SECOND):
+            queue.add(account, Period(now // SECOND, now // SECOND + 1))
+        return queue.take()
+
+    def _owing(self, second: int) -> Iterator[str]:
+        """Yield the accounts that owe something without usage, each once in every window of their list."""
+        for account in self._directory.accounts().values():
+            price_list = self._directory.present_list(account)
+            owes = None if price_list is None else standing(price_list)
+            if price_list is None or owes is None or second not in owes:
+                continue
+            if second not in self._rated.get(account.id, Period(0, 0)):
+                size = min(sizes_of(price_list), key=SIZES.index)
+                self._rated[account.id] = calendar.window_of(second, size, account.timezone)
+                yield account.id
 
     def _publish_attribution(self, now: int) -> None:
         """Let the analysts' views know who pays for what, when it changed."""

@@ -11,13 +11,19 @@ from typing import Final
 
 import structlog
 
-from billing.cycles import cycles_due
+from billing.cycles import SIZES, cycles_due
 from billing.protocol import Account, Books, Settlement
 from billing.settlement import Rated, next_settlement
 from pipeline.directory import Directory
+from pipeline.late import running_meters
 from pipeline.rate import NO_PRICE_LIST, CycleRated, Rater
-from pipeline.touched import DAY_SECONDS, touched_days
+from pipeline.rate_plan import reach
+from pipeline.rate_run import sizes_of
+from pipeline.standing import customer_since, standing
+from pipeline.touched import DAY_SECONDS, changed_since, touched_days
+from schemas.calendar import Size
 from schemas.errors import Conflict, Poison
+from schemas.ids import account_id
 from schemas.period import SECOND, Clock, Period
 from sinks.warehouse.protocol import Warehouse
 
@@ -100,23 +106,56 @@ class Settler:
         return SettleReport(cutoff, total, recorded, problems)
 
     def _work(self, since: int, cutoff: int) -> dict[Account, list[Period]]:
-        """Return the cycles to examine: closed, and touched or come of age since the last run."""
+        """Return the cycles to examine: closed, and touched, come of age since the last run, or due without usage."""
         closed_before = cutoff // SECOND - self._rules.grace_seconds
         oldest = cutoff // SECOND - self._rules.late_seconds
         touched = touched_days(self._warehouse, self._books, self._directory, since, cutoff)
+        rules = self._books.rules(cutoff)
+        everything = changed_since(self._books, since)
         work: dict[Account, list[Period]] = {}
         for account in self._directory.accounts().values():
             known = {Period(s.cycle_start, s.cycle_end) for s in self._books.settlements(account.id)}
-            cycles = set(self._cycles(account, touched.get(account.id, ()), closed_before, known))
+            used = touched.get(account.id, ())
+            sizes, owes, late = self._terms(account, cutoff)
+            cycle, zone = SIZES[account.cycle], account.timezone
+            stretches = [reach(days, sizes, cycle, zone, max(days.end, closed_before)) for days in used]
+            if late and any(settled.overlaps(days) for settled in known for days in used):
+                # Charged when it arrived, which was after the last run.
+                start = max(since // SECOND, min(days.start for days in used))
+                stretches.append(Period(start, max(start, closed_before)))
+            cycles = set(self._cycles(account, stretches, closed_before, known))
             cycles -= {c for c in known if c.end <= oldest}  # too late for an adjustment
+            idle: set[Period] = set()
             if since:  # what was touched while it was open has come of age since
                 start = since // SECOND - self._rules.grace_seconds - DAY_SECONDS
-                cycles |= (
-                    set(self._cycles(account, [Period(start, max(start, closed_before))], closed_before, known)) - known
-                )
+                idle |= set(self._cycles(account, [Period(start, max(start, closed_before))], closed_before, known))
+            if owes is not None:
+                begin = customer_since(account, rules, known, used)
+                if begin is None:
+                    begin = self._first_seen(account, Period(oldest, closed_before))
+                first = max(begin, owes.start, oldest)
+                due = Period(first, max(first, min(owes.end, closed_before)))
+                idle |= set(self._cycles(account, [due], closed_before, known)) if everything else set()
+                idle = {c for c in idle if c.end > begin}
+            cycles |= idle - known
             if cycles:
                 work[account] = sorted(cycles)
         return work
+
+    def _first_seen(self, account: Account, period: Period) -> int:
+        """Return when live rating first saw an account; the period's end where it never did."""
+        seen = self._warehouse.ratings([account_id(account.id)], period)
+        return min((rating.window.start for rating in seen), default=period.end)
+
+    def _terms(self, account: Account, cutoff: int) -> tuple[Sequence[Size], Period | None, bool]:
+        """Return the sizes of an account's windows, when it owes without usage, and whether late usage moves on."""
+        try:
+            price_list = self._directory.price_list(account, cutoff)
+        except Poison:  # settling it will say so
+            return (), None, False
+        if price_list is None:
+            return (), None, False
+        return sizes_of(price_list), standing(price_list), bool(running_meters(price_list))
 
     def _cycles(self, account: Account, stretches: Sequence[Period], end: int, known: set[Period]) -> Iterator[Period]:
         """Yield the cycles that overlap the stretches and are over before `end` (seconds)."""

@@ -32,6 +32,9 @@ def touched_days(
     if changed and days:
         everything = set().union(*days.values())
         days = dict.fromkeys(directory.accounts(), everything)
+    for account, found in list(days.items()):  # who shares an allowance with it has other amounts, too
+        for sibling in directory.with_siblings([account]):
+            days[sibling] = days.get(sibling, set()) | found
     return {account: joined(found) for account, found in days.items() if account in directory.accounts()}
 
 

@@ -1,33 +1,42 @@
 """`rate()`: usage in, rated lines out. Pure, deterministic and total.
 
-Every usage row becomes exactly one line; one that no price matches becomes an unpriced line (price 0, amount 0), which
-is shown and never dropped. The same rows in another order give the same bytes.
+Every usage row is priced by each charge that concerns it, or becomes an unpriced line (price 0, amount 0), which is
+shown and never dropped. The same rows in another order give the same bytes.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from rating import lines as line_columns
 from rating import totals
-from rating.choice import Slots, choice_table, slots_of
-from rating.digests import line_digests, segment_digests
-from rating.exact import Rates, Ratio, amounts, grouped_totals, rates_of
-from rating.price_list import PriceList
-from rating.tables import LINE_SCHEMA, USAGE_SCHEMA
+from rating.charge import Charge, due_without_usage, needs_cells
+from rating.charges import charge_lines, off_lines
+from rating.choice import NONE, Choices, epochs_of
+from rating.desk import Desk
+from rating.exact import grouped_totals
+from rating.filling import completed, joined, without_usage
+from rating.groups import changed, each_keys, first_windows
+from rating.linear import layers_of, linear_lines
+from rating.lines import Lines
+from rating.lists import PriceList
+from rating.matching import When
+from rating.passes import Pass, passes_of
+from rating.price import Price
+from rating.rows import I64, Rows, cell_rows, encoded, usage_rows
+from rating.tables import LINE_SCHEMA
+from rating.tariff import Tariffs
+from rating.terms import Terms
 from rating.windows import Segments
-from schemas.errors import Invariant
 from schemas.meters import Registry
+from schemas.period import Period
 
-CHUNK_ROWS: Final = 1 << 15
-"""Rows computed at a time: a dozen columns of intermediate values then stay in a core's cache."""
-
-Column = npt.NDArray[np.integer[Any]]
-Columns = dict[str, Column]
+POWER = "power"
+ON = "on"
+"""Attribute of usage that says in which power state it arose, and its value for running machines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +44,7 @@ class Rated:
     """Lines and what they come to. Breakdowns by product and meter sum to the total exactly.
 
     Attributes:
-        lines: as LINE_SCHEMA, one for each usage row.
+        lines: as LINE_SCHEMA.
         price_list: id of the list.
         version: its version.
         currency: of all amounts.
@@ -43,7 +52,7 @@ class Rated:
         unpriced: number of lines without a price.
         unpriced_meters: keys (hexadecimal id where the registry lacks the meter) of the meters of such lines.
         by_product: micro-units by product, each product of the list that has lines or not.
-        by_meter: micro-units by meter key.
+        by_meter: micro-units by meter key; "" for lines without a meter.
         windows: every window in order, also those without lines.
     """
 
@@ -65,177 +74,253 @@ def rate(
     registry: Registry,
     attribute_sets: Mapping[int, Mapping[str, str]],
     segments: Segments,
+    *,
+    one_pass: Pass | None = None,
+    cells: pa.Table | None = None,
+    terms: Terms | None = None,
 ) -> Rated:
-    """Rate usage under a price list.
+    """Rate usage under a price list, the charges of one pass.
 
     Args:
-        usage: as USAGE_SCHEMA, in any order; `segment_start` must be one of the segments'.
-        price_list: in force for this account.
-        registry: names the meters of unpriced lines.
+        usage: sums by segment as USAGE_SCHEMA, in any order; `segment_start` must be one of the segments'.
+        price_list: the account's effective list.
+        registry: the meters.
         attribute_sets: attributes_id → attributes of every set in the usage; 0 is the empty set unless given.
-        segments: from `rating.windows.segments_of` with the same price list.
+        segments: from `rating.windows.segments_of` with the same list, terms and the size of the pass.
+        one_pass: which of `passes_of(price_list)`; the home pass unless given.
+        cells: single observations as CELL_SCHEMA, of the pass's `cell_meters`.
+        terms: of the account.
 
     Raises:
         Invariant: usage outside the segments, null values, another schema, unknown attribute set, a price change
             inside a segment.
-        Poison: ``amount_too_large``, a line's amount exceeds 2^63 - 1 micro-units.
+        Poison: ``amount_too_large``, a line's amount exceeds 2^63 - 1 micro-units; ``beyond_last_tier``.
     """
-    columns = _columns(usage)
-    if not len(columns["quantity"]):
-        return _rated(price_list, registry, segments, columns, np.zeros(0, np.int64), _Priced.empty())
-    segment = _segment_of(columns["segment_start"], segments)
-    columns, segment = _ordered(columns, segment)
-    pair, pairs = _pairs(columns["meter_id"], columns["attributes_id"])
-    chosen, epoch_of = choice_table(price_list, pairs, attribute_sets, segments)
-    slots = slots_of(price_list)
-    slot = chosen.reshape(-1)[pair * chosen.shape[1] + epoch_of[segment]]
+    terms = terms or Terms()
+    one_pass = one_pass or passes_of(price_list)[0]
+    if not len(segments):
+        return _rated(price_list, registry, segments, Lines(_no_columns()))
+    tariffs = Tariffs(price_list, terms)
+    choices = Choices(tariffs, epochs_of(tariffs, segments), registry, attribute_sets)
+    desk = Desk(tariffs.items, segments, registry, attribute_sets, terms)
+    summed, seen = choices.check(usage_rows(usage, segments)), choices.check(cell_rows(cells, segments))
+    work = _Work(price_list, one_pass, choices, desk)
+    blocks = [*work.rows_of(summed), *work.groups_of(summed, seen)]
     return _rated(
-        price_list, registry, segments, columns, segment, _priced(price_list, slots, segments, columns, segment, slot)
+        price_list,
+        registry,
+        segments,
+        line_columns.joined(blocks, len(segments.windows)) if blocks else Lines(_no_columns()),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Priced:
-    """Result columns: slot of the price, its key, the amount, the line's digest."""
+class _Work:
+    """One run: tables of tariffs by pair and epoch, and the lines that they lead to."""
 
-    slot: npt.NDArray[np.int64]
-    key: npt.NDArray[np.uint64]
-    amount: npt.NDArray[np.int64]
-    digest: npt.NDArray[np.uint64]
+    def __init__(self, price_list: PriceList, one_pass: Pass, choices: Choices, desk: Desk) -> None:
+        self._list, self._pass, self._choices, self._desk = price_list, one_pass, choices, desk
+        self._tables: dict[tuple[int, str], I64] = {}
 
-    @classmethod
-    def empty(cls, rows: int = 0) -> "_Priced":
-        return cls(
-            np.zeros(rows, np.int64), np.zeros(rows, np.uint64), np.zeros(rows, np.int64), np.zeros(rows, np.uint64)
+    def _table(self, rows: Rows, family: str) -> I64:
+        key = (id(rows), family)
+        if key not in self._tables:
+            self._tables[key] = self._choices.table(family, rows.pairs)
+        return self._tables[key]
+
+    def _families(self, rows: Rows) -> list[str]:
+        """Return the charges that look at a meter of the rows."""
+        by_id = self._desk.registry.by_id
+        meters = {by_id[meter].key for meter, _ in rows.pairs if meter in by_id}
+        tariffs = self._choices.tariffs
+        return sorted(f for f in tariffs.families if tariffs.meters_of(f) & meters)
+
+    def rows_of(self, rows: Rows) -> list[Lines]:
+        """Return the lines of linear prices, one for each row, and those of unpriced rows."""
+        items = self._choices.tariffs.items
+        shape = (len(rows.pairs), len(self._choices.epochs.edges))
+        priced = np.zeros(shape, np.bool_)
+        tables: list[I64] = []
+        apart: list[tuple[I64, npt.NDArray[np.bool_]]] = []
+        for family in self._families(rows):
+            table = self._table(rows, family)
+            priced |= table != NONE
+            mine = np.array([t.linear and t.price.charge.window == self._pass.size for t in items] + [False])
+            own = np.where(mine[table], table, NONE)
+            mixed = self._mixed(rows, family)
+            if mixed is None:
+                tables.append(own)
+            else:
+                apart.append((self._choices.of_rows(own, rows), mixed))
+        layers = layers_of(tables) or [np.full(shape, NONE, np.int64)]
+        bare = self._list.unpriced_digest
+        blocks = []
+        for tariff, mixed in apart:
+            wanted = (tariff != NONE) & ~mixed
+            blocks.append(linear_lines(rows.take(wanted), tariff[wanted], self._desk, bare))
+        for number, layer in enumerate(layers):
+            tariff = self._choices.of_rows(layer, rows)
+            wanted = tariff != NONE
+            if number == 0 and self._pass.home:
+                wanted |= ~priced.reshape(-1)[rows.pair * shape[1] + self._choices.epochs.of[rows.segment]]
+            some = rows if wanted.all() else rows.take(wanted)
+            blocks.append(linear_lines(some, tariff[wanted] if some is not rows else tariff, self._desk, bare))
+        return blocks
+
+    def _mixed(self, rows: Rows, family: str) -> npt.NDArray[np.bool_] | None:
+        """Tell which rows of a linear price lie in an evaluation window in which the charge has another price, too.
+
+        The parts of such a window hang together, so all of it is evaluated by groups. None: there are none.
+        """
+        items, table, size = self._choices.tariffs.items, self._table(rows, family), self._pass.size
+        own = [t.price.charge.window == size for t in items]
+        plain = np.array([o and t.linear for o, t in zip(own, items, strict=True)] + [False])[table]
+        other = np.array([o and not t.linear for o, t in zip(own, items, strict=True)] + [False])[table]
+        if not (plain.any() and other.any()):
+            return None
+        first = first_windows(self._desk.segments)[list(self._desk.segments.window_of)]
+        starts = np.flatnonzero(changed(first))
+        by_span = np.logical_or.reduceat(other[:, self._choices.epochs.of], starts, axis=1)
+        span = np.cumsum(changed(first)) - 1
+        found: npt.NDArray[np.bool_] = by_span[rows.pair, span[rows.segment]]
+        return found
+
+    def groups_of(self, summed: Rows, seen: Rows) -> list[Lines]:
+        """Return the lines of all other charges of the pass."""
+        blocks: list[Lines | None] = []
+        for charge in self._list.definitions:
+            rows = seen if needs_cells(charge) else summed
+            if charge.window == self._pass.size:
+                blocks += self._charge(charge, rows)
+            if charge.model == "committed" and self._has_fee(charge):
+                blocks += self._fees(charge)
+        return [b for b in blocks if b is not None]
+
+    def _fees(self, charge: Charge) -> list[Lines | None]:
+        """Return the fees of a committed charge: each of its price series has one, whatever usage there is."""
+        found = []
+        for when in dict.fromkeys(p.when for p in self._list.prices if p.charge == charge):
+            due, tariff = without_usage(self._choices, charge, self._desk.segments, dict(when))
+            chosen = self._fee_every(tariff, when)
+            found.append(charge_lines(charge, due.take(chosen), tariff[chosen], self._desk, fee=True))
+        return found
+
+    def _has_fee(self, charge: Charge) -> bool:
+        return any(
+            p.commitment is not None and p.commitment.every == self._pass.size
+            for p in self._list.prices
+            if p.charge == charge
         )
 
-
-def _columns(usage: pa.Table) -> Columns:
-    """Return the usage as NumPy columns; nulls would become floats, so they are refused first."""
-    if usage.schema.names != USAGE_SCHEMA.names or usage.schema.types != USAGE_SCHEMA.types:
-        raise Invariant(f"usage has another schema than USAGE_SCHEMA: {usage.schema.to_string()}")
-    nulls = [name for name in usage.schema.names if usage[name].null_count]
-    if nulls:
-        raise Invariant(f"usage has nulls in {', '.join(nulls)}")
-    return {name: usage[name].to_numpy() for name in usage.schema.names}
-
-
-def _encoded(column: Column) -> tuple[npt.NDArray[np.int64], Column]:
-    """Return the code of each row and the distinct values by code."""
-    encoded = pc.dictionary_encode(pa.array(column))
-    return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary.to_numpy()
-
-
-def _segment_of(start: Column, segments: Segments) -> npt.NDArray[np.int64]:
-    code, distinct = _encoded(start)
-    position = {edge: i for i, edge in enumerate(segments.edges[:-1])}
-    strange = [value for value in distinct.tolist() if value not in position]
-    if strange:
-        raise Invariant(f"usage of {len(strange)} unknown segments, the first starts at {strange[0]}")
-    return np.array([position[value] for value in distinct.tolist()], dtype=np.int64)[code]
-
-
-def _pairs(meter: Column, attributes: Column) -> tuple[npt.NDArray[np.int64], list[tuple[int, int]]]:
-    """Return the number of each row's (meter, attribute set) and the distinct pairs by number."""
-    meter_code, meters = _encoded(meter)
-    set_code, sets = _encoded(attributes)
-    code, distinct = _encoded(meter_code * len(sets) + set_code)  # both counts are below 2^31: no overflow
-    meter_ids, set_ids = meters.tolist(), sets.tolist()
-    return code, [(meter_ids[d // len(sets)], set_ids[d % len(sets)]) for d in distinct.tolist()]
-
-
-def _ordered(columns: Columns, segment: npt.NDArray[np.int64]) -> tuple[Columns, npt.NDArray[np.int64]]:
-    """Return the rows in the order of lines; rows of equal key are ordered by their content, never by arrival."""
-    keys = (segment, columns["resource_id"], columns["meter_id"], columns["attributes_id"])
-    if _ascending(keys):
-        return columns, segment
-    content = (columns["quantity"], columns["covered_seconds"], columns["digest"])
-    order = np.lexsort((*reversed(content), *reversed(keys)))
-    return {name: column[order] for name, column in columns.items()}, segment[order]
-
-
-def _ascending(keys: tuple[Column, ...]) -> bool:
-    """Tell whether rows are strictly ascending by the keys, the first key first."""
-    before = np.zeros(max(len(keys[0]) - 1, 0), dtype=np.bool_)
-    for key in reversed(keys):
-        here, after = key[:-1], key[1:]
-        before = (here < after) | ((here == after) & before)
-    return bool(before.all())
-
-
-def _priced(
-    price_list: PriceList,
-    slots: Slots,
-    segments: Segments,
-    columns: Columns,
-    segment: npt.NDArray[np.int64],
-    slot: npt.NDArray[np.int64],
-) -> _Priced:
-    digits, mode = price_list.rounding.digits, price_list.rounding.mode
-    # Slot 0 rates to zero, so unpriced rows need no case of their own.
-    rates: Rates = rates_of([price.ratio(digits) if price else Ratio(0, 1) for price in slots.prices], digits)
-    segment_digest = segment_digests(*segments.columns())
-    result = _Priced.empty(len(slot))
-    result.slot[:] = slot
-    for at in range(0, len(slot), CHUNK_ROWS):
-        rows = slice(at, at + CHUNK_ROWS)
-        part = slot[rows]
-        quantity = columns["quantity"][rows].astype(np.int64, copy=False)
-        result.key[rows] = slots.keys[part]
-        result.amount[rows] = amounts(quantity, part, rates, mode)
-        result.digest[rows] = line_digests(
-            segment_digest[segment[rows]],
-            slots.digests[part],
-            columns["resource_id"][rows],
-            columns["meter_id"][rows],
-            columns["attributes_id"][rows],
-            quantity,
-            columns["covered_seconds"][rows],
-            columns["digest"][rows],
+    def _fee_every(self, tariff: I64, when: When) -> npt.NDArray[np.bool_]:
+        items, size = self._choices.tariffs.items, self._pass.size
+        found = [items[number].price for number in tariff.tolist()]
+        return np.array(
+            [p.when == when and p.commitment is not None and p.commitment.every == size for p in found], np.bool_
         )
-    return result
+
+    def _charge(self, charge: Charge, rows: Rows) -> list[Lines | None]:
+        items = self._choices.tariffs.items
+        tariff = np.full(len(rows), NONE, np.int64)
+        if charge.id in self._families(rows):
+            table = self._table(rows, charge.id)
+            mine = np.array([t.price.charge == charge for t in items] + [False])
+            linear = np.array([t.linear for t in items] + [False])
+            if bool((mine & ~linear)[table].any()):
+                tariff = self._choices.of_rows(np.where(mine[table], table, NONE), rows)
+                mixed = self._mixed(rows, charge.id)
+                tariff = np.where(linear[tariff] & (True if mixed is None else ~mixed), NONE, tariff)
+        chosen = tariff != NONE
+        used, tariff = (rows, tariff) if chosen.all() else (rows.take(chosen), tariff[chosen])
+        off: Lines | None = None
+        if charge.power != "always":
+            on = self._on(charge, used)
+            off = off_lines(charge, used.take(~on), tariff[~on], self._desk)
+            used, tariff = used.take(on), tariff[on]
+        if due_without_usage(charge):
+            bare, extra = without_usage(self._choices, charge, self._desk.segments, {})
+            wanted = self._wanted(charge, used, tariff, bare, extra)
+            if bool(wanted.any()):
+                used, tariff = joined(used, bare.take(wanted)), np.concatenate([tariff, extra[wanted]])
+        if self._whole(charge):
+            each = each_keys(charge, used, self._desk.sets)
+            table = self._choices.table(charge.id, used.pairs)
+            table = np.where(np.array([t.price.charge == charge for t in items] + [False])[table], table, NONE)
+            used, tariff = completed(charge, used, tariff, each, table, self._choices, self._desk.segments)
+        return [off, charge_lines(charge, used, tariff, self._desk)]
+
+    def _whole(self, charge: Charge) -> bool:
+        """Tell whether what a part costs depends on parts of its window without usage: on their time, or their end."""
+        if charge.model == "recurring" and not charge.each:
+            return True
+        prices = [t.price for t in self._choices.tariffs.items if t.price.charge == charge]
+        every_cell = charge.percentile is not None and charge.percentile.missing == "zero"
+        bounded = any(p.minimum is not None or p.maximum is not None for p in prices)
+        settings = charge.settings
+        return settings.parts == "last" or (settings.parts == "running" and (bounded or every_cell))
+
+    def _wanted(self, charge: Charge, used: Rows, tariff: I64, bare: Rows, extra: I64) -> npt.NDArray[np.bool_]:
+        """Tell which windows are looked at although the usage in them does not ask for it.
+
+        Those in which something may be due; and not those whose usage a factor or a campaign sets apart: there the
+        group that has usage pays what is due.
+        """
+        items, active = self._choices.tariffs.items, self._desk.terms.active
+        first = first_windows(self._desk.segments)[list(self._desk.segments.window_of)]
+        seen: dict[tuple[object, ...], bool] = {}
+        for number, span in set(zip(tariff.tolist(), first[used.segment].tolist(), strict=True)):
+            key = (span, *items[number].price_series)
+            seen[key] = seen.get(key, False) or items[number].plain
+        found = []
+        for number, segment, start in zip(extra.tolist(), bare.segment.tolist(), bare.start.tolist(), strict=True):
+            item = items[number]
+            apart = not seen.get((int(first[segment]), *item.price_series), True)
+            window = self._desk.segments.windows[self._desk.segments.window_of[segment]]
+            until = min(window.end, item.valid.end)
+            found.append(_due(charge, item.price) and active.overlaps(Period(start, until)) and not apart)
+        return np.array(found, np.bool_)
+
+    def _on(self, charge: Charge, rows: Rows) -> npt.NDArray[np.bool_]:
+        """Tell which rows count under the charge's power-state policy."""
+        states = [self._choices.attributes(key).get(POWER, ON) == ON for _, key in rows.pairs]
+        on = np.array(states, np.bool_)[rows.pair] if states else np.zeros(0, np.bool_)
+        if charge.power == "on":
+            return on
+        span = first_windows(self._desk.segments)[np.array(self._desk.segments.window_of, np.int64)[rows.segment]]
+        code, distinct = encoded(rows.resource)
+        group = code * len(self._desk.segments.windows) + span
+        once = np.zeros(len(distinct) * len(self._desk.segments.windows), np.bool_)
+        once[group[on]] = True
+        return once[group]
 
 
-def _rated(
-    price_list: PriceList,
-    registry: Registry,
-    segments: Segments,
-    columns: Columns,
-    segment: npt.NDArray[np.int64],
-    priced: _Priced,
-) -> Rated:
-    rows_each = np.bincount(segment, minlength=len(segments))  # rows are ordered by segment
-    window_start, window_end, start, end = (np.repeat(column, rows_each) for column in segments.columns())
-    values: Columns = {
-        "window_start": window_start,
-        "window_end": window_end,
-        "segment_start": start,
-        "segment_end": end,
-        "resource_id": columns["resource_id"],
-        "meter_id": columns["meter_id"],
-        "attributes_id": columns["attributes_id"],
-        "price_id": priced.key,
-        "quantity": columns["quantity"],
-        "covered_seconds": columns["covered_seconds"],
-        "amount_micros": priced.amount,
-        "usage_digest": columns["digest"],
-        "digest": priced.digest,
-    }
-    lines = pa.table([pa.array(values[field.name], field.type) for field in LINE_SCHEMA], schema=LINE_SCHEMA)
-    has_price = priced.slot > 0
-    window = np.repeat(np.array(segments.window_of, dtype=np.int64), rows_each)
-    prices = (None, *price_list.prices)
-    by_slot = grouped_totals(priced.amount, priced.slot, len(prices))
+def _due(charge: Charge, price: Price) -> bool:
+    """Tell whether a price costs something without usage: an account's fee, a minimum, a first tier's flat fee."""
+    if price.recurring is not None:
+        return not charge.meters
+    return price.minimum is not None or (charge.settings.zero == "first_flat" and bool(price.tiers))
+
+
+def _no_columns() -> dict[str, npt.NDArray[np.int64]]:
+    return {name: np.zeros(0, np.int64) for name in ("window", *LINE_SCHEMA.names)}
+
+
+def _rated(price_list: PriceList, registry: Registry, segments: Segments, lines: Lines) -> Rated:
+    columns = lines.columns
+    amount, price = columns["amount_micros"], columns["price_id"].astype(np.uint64, copy=False)
+    code, keys = encoded(price)
+    sums = dict(zip(keys.tolist(), grouped_totals(amount, code, len(keys)), strict=True))
+    has_price = price != 0
     bare = np.unique(columns["meter_id"][~has_price]).tolist()
+    names = {m: registry.by_id[m].key if m in registry.by_id else f"{m:08x}" for m in bare}
     return Rated(
-        lines=lines,
+        lines=line_columns.table(lines),
         price_list=price_list.id,
         version=price_list.version,
         currency=price_list.currency,
-        total_micros=sum(by_slot),
+        total_micros=sum(sums.values()),
         unpriced=int((~has_price).sum()),
-        unpriced_meters=tuple(sorted(registry.by_id[m].key if m in registry.by_id else f"{m:08x}" for m in bare)),
-        by_product=totals.by_product(prices, by_slot),
-        by_meter=totals.by_meter(prices, by_slot),
-        windows=totals.by_window(segments, window, has_price, priced.amount, priced.digest),
+        unpriced_meters=tuple(sorted(names.values())),
+        by_product=totals.by_product(price_list.by_key, sums),
+        by_meter=totals.by_meter(price_list.by_key, sums),
+        windows=totals.by_window(segments, columns["window"], has_price, amount, columns["digest"]),
     )

@@ -7,7 +7,7 @@ amount that fits no line is refused, never wrapped.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,10 @@ import numpy.typing as npt
 from schemas.errors import Invariant, Poison
 
 I64 = npt.NDArray[np.int64]
-Mode = Literal["half_even", "half_up", "up", "down"]
-"""half_even: to the nearest, a tie to the even digit. half_up: to the nearest, a tie away from zero. up: away from
-zero. down: towards zero. All are symmetric, so that a credit rounds as the charge it takes back."""
+Mode = Literal["half_even", "half_up", "half_down", "up", "down", "ceiling", "floor"]
+"""half_even, half_up, half_down: to the nearest, and a tie to the even digit, away from zero, towards zero. up: away
+from zero. down: towards zero. These are symmetric, so that a credit rounds as the charge it takes back. ceiling goes
+to plus, floor to minus infinity."""
 
 INT64_MAX: Final = 2**63 - 1
 MICRO_DIGITS: Final = 6
@@ -110,22 +111,38 @@ def amounts(quantity: I64, price: npt.NDArray[np.integer], rates: Rates, mode: M
 
 
 def _narrow(quantity: I64, numerator: I64, denominator: I64, step: int, mode: Mode) -> I64:
-    product = np.abs(quantity) * numerator
-    quotient = product // denominator
+    quotient = divided(quantity * numerator, denominator, mode)
+    return quotient * step if step != 1 else quotient
+
+
+def divided(numerator: npt.NDArray[Any], denominator: npt.NDArray[Any], mode: Mode) -> npt.NDArray[Any]:
+    """Return each fraction rounded to a whole number.
+
+    Args:
+        numerator: int64 whose absolute values stay below 2^63, or Python integers (dtype object) of any size.
+        denominator: one or more each; of the same kind.
+        mode: how.
+    """
+    negative = numerator < 0
+    size = np.abs(numerator)
+    quotient = size // denominator
     if mode != "down":
-        remainder = product - quotient * denominator
-        quotient += _rounds_up(quotient, remainder, denominator - remainder, mode)
-    if step != 1:
-        quotient *= step
-    negative = quantity < 0
+        below = size - quotient * denominator
+        quotient = quotient + _rounds_up(quotient, below, denominator - below, mode, negative)
     return np.where(negative, -quotient, quotient) if negative.any() else quotient
 
 
-def _rounds_up(quotient: I64, below: I64, above: I64, mode: Mode) -> npt.NDArray[np.bool_]:
+def _rounds_up(
+    quotient: npt.NDArray[Any], below: npt.NDArray[Any], above: npt.NDArray[Any], mode: Mode, negative: npt.NDArray[Any]
+) -> npt.NDArray[Any]:
     """Tell which rows go to the next step; `below` and `above` are the distances to both, in denominators."""
     if mode == "half_even":
         return (below > above) | ((below == above) & ((quotient & 1) == 1))
-    return below >= above if mode == "half_up" else below > 0
+    if mode in ("half_up", "half_down"):
+        return below >= above if mode == "half_up" else below > above
+    if mode == "up":
+        return below > 0
+    return (below > 0) & (negative if mode == "floor" else ~negative.astype(np.bool_))
 
 
 def _wide(quantity: int, ratio: Ratio, step: int, mode: Mode) -> int:
@@ -140,14 +157,17 @@ def _wide(quantity: int, ratio: Ratio, step: int, mode: Mode) -> int:
 
 
 def rounded(numerator: int, denominator: int, mode: Mode) -> int:
-    """Return the fraction rounded to a whole number; the scalar form of the same four modes."""
+    """Return the fraction rounded to a whole number; the scalar form of the same modes."""
     quotient, remainder = divmod(abs(numerator), denominator)
     double = 2 * remainder
     goes_up = {
         "half_even": double > denominator or (double == denominator and quotient % 2 == 1),
         "half_up": double >= denominator,
+        "half_down": double > denominator,
         "up": remainder > 0,
         "down": False,
+        "ceiling": remainder > 0 and numerator > 0,
+        "floor": remainder > 0 and numerator < 0,
     }[mode]
     whole = quotient + goes_up
     return -whole if numerator < 0 else whole

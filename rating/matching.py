@@ -1,7 +1,8 @@
-"""Which prices can match: the most specific one wins.
+"""Which prices can match: of the nearest list the most specific one wins.
 
-A price matches usage of its meter whose attributes hold every pair of its `when`. Among the matching prices that are
-valid at an instant, the one with the most pairs applies. `rating.checks` refuses lists in which two could tie.
+A price matches usage of its charge whose attributes hold every pair of its `when`. Among the matching prices that are
+valid at an instant, those of the nearest list count, and of these the one with the most pairs applies. `rating.checks`
+refuses lists in which two could tie.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,12 +14,20 @@ When = tuple[tuple[str, str], ...]
 """Attribute conditions, sorted by name."""
 
 
+class Named(Protocol):
+    """What has an id."""
+
+    @property
+    def id(self) -> str:
+        """Names it."""
+
+
 class Matchable(Protocol):
     """What the index needs to know of a price."""
 
     @property
-    def meter_id(self) -> int:
-        """Key of the meter."""
+    def charge(self) -> Named:
+        """What the price belongs to."""
 
     @property
     def when(self) -> When:
@@ -28,33 +37,38 @@ class Matchable(Protocol):
     def valid(self) -> Period:
         """When it applies."""
 
+    @property
+    def level(self) -> int:
+        """How far its list is away; 0 for the nearest."""
+
 
 class PriceIndex:
-    """Finds matching prices by dictionary look-up: one for each distinct set of attribute names of a meter."""
+    """Finds matching prices by dictionary look-up: one for each distinct set of attribute names of a charge."""
 
     def __init__(self, prices: Sequence[Matchable]) -> None:
+        """Index the prices; positions count in this sequence."""
         self._prices = prices
-        by_meter: dict[int, dict[tuple[str, ...], dict[tuple[str, ...], list[int]]]] = {}
+        by_charge: dict[str, dict[tuple[str, ...], dict[tuple[str, ...], list[int]]]] = {}
         for position, price in enumerate(prices):
             names, values = tuple(n for n, _ in price.when), tuple(v for _, v in price.when)
-            by_meter.setdefault(price.meter_id, {}).setdefault(names, {}).setdefault(values, []).append(position)
+            by_charge.setdefault(price.charge.id, {}).setdefault(names, {}).setdefault(values, []).append(position)
         # Ascending specificity; the names break ties only for a stable order.
-        self._by_meter = {
-            meter: dict(sorted(tables.items(), key=lambda item: (len(item[0]), item[0])))
-            for meter, tables in by_meter.items()
+        self._by_charge = {
+            charge: dict(sorted(tables.items(), key=lambda item: (len(item[0]), item[0])))
+            for charge, tables in by_charge.items()
         }
 
-    def candidates(self, meter_id: int, attributes: Mapping[str, str]) -> list[int]:
-        """Return positions of the prices that match at some time, from the least to the most specific."""
+    def candidates(self, charge: str, attributes: Mapping[str, str]) -> list[int]:
+        """Return positions of the prices that match at some time; whichever is written last takes precedence."""
         found: list[int] = []
-        for names, by_values in self._by_meter.get(meter_id, {}).items():
+        for names, by_values in self._by_charge.get(charge, {}).items():
             if all(name in attributes for name in names):
                 found += by_values.get(tuple(attributes[name] for name in names), ())
-        return found
+        return sorted(found, key=lambda position: -self._prices[position].level)
 
-    def choose(self, meter_id: int, attributes: Mapping[str, str], instant: int) -> int | None:
+    def choose(self, charge: str, attributes: Mapping[str, str], instant: int) -> int | None:
         """Return the position of the price that applies at an instant (seconds since 1970), or None: unpriced."""
-        valid = [i for i in self.candidates(meter_id, attributes) if instant in self._prices[i].valid]
+        valid = [i for i in self.candidates(charge, attributes) if instant in self._prices[i].valid]
         return valid[-1] if valid else None
 
 

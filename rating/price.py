@@ -1,71 +1,61 @@
-"""One price, and how lines are rounded: plain values."""
+"""One price of a charge: what applies to matching usage while it is valid."""
 
-from dataclasses import dataclass
-from math import gcd
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Final
 
-from rating.exact import MICRO_DIGITS, Mode, Ratio
+from rating.charge import ALWAYS, Charge, Commitment, ExchangeRate, Free, Percentage, Range, Recurring, Tier
 from rating.matching import When
+from rating.units import Unit
 from schemas.period import Period
 
-
-@dataclass(frozen=True, slots=True)
-class Rounding:
-    """The one rounding of a line.
-
-    Attributes:
-        mode: see `rating.exact.Mode`.
-        digits: decimal digits kept, 0 to 6.
-    """
-
-    mode: Mode = "half_even"
-    digits: int = MICRO_DIGITS
+UNIT: Final = "unit"
+"""Component of a line of a plain per-unit price: the price itself, without a suffix in its key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What one unit of a meter costs while the price is valid.
+    """What a charge costs for matching usage. Exactly one of tiers, percentage, recurring and commitment is given.
 
     Attributes:
         id: unique within the list.
+        charge: what it belongs to.
         product: what the tenant reads.
-        meter: key of the meter.
-        meter_id: its integer key.
-        amount: shortest decimal text.
-        unit: display unit the amount is for.
-        unit_size: base units in one such unit.
-        base: the meter's base unit, for people.
-        when: attribute conditions, sorted by name.
+        unit: that amounts, tier bounds and free quantities are for (the charge's `per`; a price of the short form has
+            its own); resolved by the reader of the document.
+        when: attribute conditions, sorted by name; each name has one value here (a list of values in the document makes
+            as many prices, with ids suffixed ``@2``, ``@3``…).
+        ranges: conditions on attributes that hold numbers.
         valid: half-open; ends at FOREVER when it has no end.
+        level: 0 for the account's own list, 1 for the next in its chain, …; the lowest that matches applies.
+        list_id, version: of the list that it stands in.
+        currency: of its amounts, or None: the list's.
+        rates: exchange rates of its list.
+        volume: tiers are chosen by the whole quantity rather than filled one after the other.
+        tiers: ascending, or empty.
+        percentage, recurring, commitment: the other models.
+        free: free quantity, or None.
+        minimum, maximum: of a group's amount in a window, or None.
     """
 
     id: str
+    charge: Charge
     product: str
-    meter: str
-    meter_id: int
-    amount: str
-    unit: str
-    unit_size: int
-    base: str
     when: When
-    valid: Period
-
-    def ratio(self, digits: int) -> Ratio:
-        """Return what one base unit costs, in steps of `digits` decimal digits, in lowest terms."""
-        whole, _, part = self.amount.partition(".")
-        numerator, denominator = int(whole + part) * 10**digits, 10 ** len(part) * self.unit_size
-        common = gcd(numerator, denominator)
-        return Ratio(numerator // common, denominator // common)
-
-    def canonical(self) -> dict[str, object]:
-        """Return everything that determines the price, as plain values."""
-        return {
-            "id": self.id,
-            "product": self.product,
-            "meter": self.meter,
-            "amount": self.amount,
-            "unit": self.unit,
-            "unit_size": self.unit_size,
-            "when": dict(self.when),
-            "from": self.valid.start,
-            "to": self.valid.end,
-        }
+    unit: Unit
+    ranges: tuple[Range, ...] = ()
+    valid: Period = ALWAYS
+    level: int = 0
+    list_id: str = ""
+    version: int = 1
+    currency: str | None = None
+    rates: tuple[ExchangeRate, ...] = ()
+    volume: bool = False
+    tiers: tuple[Tier, ...] = ()
+    percentage: Percentage | None = None
+    recurring: Recurring | None = None
+    commitment: Commitment | None = None
+    free: Free | None = None
+    minimum: Fraction | None = None
+    maximum: Fraction | None = None
+    canonical: dict[str, object] = field(default_factory=dict, compare=False)

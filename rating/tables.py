@@ -36,4 +36,19 @@ LINE_SCHEMA: Final = pa.schema(
         "digest": pa.uint64(),  # hash of every input of this line, the price included
     }
 )
-"""Rated lines, ordered by window, segment, resource, meter, attributes."""
+"""Rated lines by window: plain prices first, by segment, resource, meter, attributes; then charge by charge."""
+
+CELL_SCHEMA: Final = pa.schema(
+    {
+        "cell_start": pa.int64(),
+        "cell_seconds": pa.int64(),  # 1 for an event
+        "resource_id": pa.uint64(),
+        "meter_id": pa.uint32(),
+        "attributes_id": pa.uint64(),
+        "quantity": pa.int64(),
+        "covered_seconds": pa.int64(),
+        "samples": pa.uint64(),
+        "digest": pa.uint64(),
+    }
+)
+"""Single observations: cell samples, or events, one row each; none crosses an edge of the segments."""

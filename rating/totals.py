@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from rating.components import LinePrice
 from rating.exact import I64, grouped_totals
-from rating.price import Price
 from rating.windows import Segments
 from schemas.period import Period
 
@@ -54,14 +54,19 @@ def by_window(
     )
 
 
-def by_product(prices: Sequence[Price | None], amounts: Sequence[int]) -> Mapping[str, int]:
-    """Return micro-units by product, in order of name, of amounts given by price."""
-    return _grouped([(price.product, amount) for price, amount in zip(prices, amounts, strict=True) if price])
+def by_product(prices: Mapping[int, LinePrice], amounts: Mapping[int, int]) -> Mapping[str, int]:
+    """Return micro-units by product, in order of name, of amounts given by price key; each product of the list."""
+    return _grouped([(price.product, amounts.get(key, 0)) for key, price in _concerned(prices, amounts)])
 
 
-def by_meter(prices: Sequence[Price | None], amounts: Sequence[int]) -> Mapping[str, int]:
-    """Return micro-units by meter, in order of key, of amounts given by price."""
-    return _grouped([(price.meter, amount) for price, amount in zip(prices, amounts, strict=True) if price])
+def by_meter(prices: Mapping[int, LinePrice], amounts: Mapping[int, int]) -> Mapping[str, int]:
+    """Return micro-units by meter, in order of key, of amounts given by price key; each meter of the list."""
+    return _grouped([(price.meter, amounts.get(key, 0)) for key, price in _concerned(prices, amounts)])
+
+
+def _concerned(prices: Mapping[int, LinePrice], amounts: Mapping[int, int]) -> list[tuple[int, LinePrice]]:
+    """Return the prices of charges, and of the account's terms those that made a line."""
+    return [(key, price) for key, price in prices.items() if price.charge or key in amounts]
 
 
 def _grouped(amounts: Sequence[tuple[str, int]]) -> dict[str, int]:

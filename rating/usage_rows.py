@@ -1,41 +1,32 @@
-"""Usage as people write it, row by row, turned into the usage table: checked, spread over segments, summed.
+"""Usage as people write it, row by row: checked and read exactly, every problem listed with its row.
 
-A row says how much of a meter one resource used between two instants. A row that spans several segments is spread
-evenly over its seconds, in whole base units that add up exactly to the row: the part up to an instant t is
-floor(quantity × seconds until t ÷ seconds), and each segment takes the difference. An event happens at one instant.
+A row says how much of a meter one resource used between two instants; an event happens at one instant. A negative
+quantity corrects usage that another row said. `rating.usage_spread` and `rating.usage_cells` make tables of rows.
 """
 
 import json
 import re
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
-import numpy as np
-import pyarrow as pa
-
 from rating.exact import INT64_MAX
-from rating.tables import USAGE_SCHEMA
-from rating.windows import Segments
 from schemas.batch import canonical_attributes
 from schemas.errors import Misconfigured
-from schemas.identity import mix_columns
-from schemas.ids import attributes_id, resource_id
 from schemas.meters import EVENT_CELL_SECONDS, Meter, Registry
 from schemas.period import FOREVER, Period, parse_instant
 
-SITE: Final = "file"
-"""Stands for the site in the keys of resources that come from a file."""
 REQUIRED: Final = ("resource", "meter", "from", "quantity")
-COLUMNS: Final = ("resource", "meter", "from", "to", "quantity", "unit", "attributes")
+COLUMNS: Final = ("resource", "meter", "from", "to", "quantity", "unit", "attributes", "received")
 ATTRIBUTE_PREFIX: Final = "attr."
-PARTS_MAX: Final = 5_000_000
-"""Most (row, segment) parts of one file."""
 PROBLEMS_MAX: Final = 1_000
-_DECIMAL: Final = re.compile(r"[0-9]{1,40}(\.[0-9]{1,40})?")
-
+INSTANTS_CACHED: Final = 1 << 16
+"""Instants remembered while a file is read: the same few stand in most rows."""
+Units = Mapping[str, Mapping[str, Fraction]]
+"""Units by meter key and name: base units in one, beside those of the registry."""
+_DECIMAL: Final = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -49,7 +40,8 @@ class UsageRow:
         meter: from the registry.
         attributes: text by name.
         period: when it was used; one second for an event.
-        quantity: base units.
+        quantity: base units; negative corrects.
+        received: instant at which it became known, or None.
     """
 
     number: int
@@ -58,6 +50,7 @@ class UsageRow:
     attributes: Mapping[str, str]
     period: Period
     quantity: int
+    received: int | None = None
 
     @property
     def attributes_json(self) -> str:
@@ -65,23 +58,13 @@ class UsageRow:
         return canonical_attributes(self.attributes)
 
 
-@dataclass(frozen=True, slots=True)
-class FileUsage:
-    """Usage by segment, and the names behind its keys.
-
-    Attributes:
-        usage: as USAGE_SCHEMA, in its order.
-        attribute_sets: attributes_id → attributes.
-        resources: resource_id → name.
-    """
-
-    usage: pa.Table
-    attribute_sets: Mapping[int, Mapping[str, str]]
-    resources: Mapping[int, str]
-
-
-def usage_rows(raw: Sequence[Mapping[str, object]], registry: Registry) -> list[UsageRow]:
+def usage_rows(raw: Sequence[Mapping[str, object]], registry: Registry, units: Units | None = None) -> list[UsageRow]:
     """Check rows of text values (None or "" where absent; `attributes` may be a mapping).
+
+    Args:
+        raw: one mapping a row, keys as COLUMNS and ``attr.*``.
+        registry: the meters.
+        units: more units, such as a price list's.
 
     Raises:
         Misconfigured: lists every problem with its row number.
@@ -92,10 +75,11 @@ def usage_rows(raw: Sequence[Mapping[str, object]], registry: Registry) -> list[
     missing = [f"column {c!r} is missing" for c in REQUIRED if c not in columns] if raw else ["there are no rows"]
     if missing:  # every row would say the same again
         raise Misconfigured([*problems, *missing])
+    sizes = {meter.key: _sizes(meter, (units or {}).get(meter.key, {})) for meter in registry}
     rows: list[UsageRow] = []
     for number, item in enumerate(raw, start=1):
         found: list[str] = []
-        row = _row(number, item, registry, found)
+        row = _row(number, item, registry, sizes, found)
         problems += [f"row {number}: {problem}" for problem in found]
         if row is not None:
             rows.append(row)
@@ -106,8 +90,19 @@ def usage_rows(raw: Sequence[Mapping[str, object]], registry: Registry) -> list[
     return rows
 
 
-def _row(number: int, raw: Mapping[str, object], registry: Registry, problems: list[str]) -> UsageRow | None:
-    texts = {name: str(raw.get(name) if raw.get(name) is not None else "").strip() for name in COLUMNS}
+def span_of(rows: Sequence[UsageRow]) -> Period:
+    """Return the shortest period that holds all rows; raises ValueError without rows."""
+    return Period(min(row.period.start for row in rows), max(row.period.end for row in rows))
+
+
+def _row(
+    number: int,
+    raw: Mapping[str, object],
+    registry: Registry,
+    sizes: Mapping[str, Mapping[str, Fraction]],
+    problems: list[str],
+) -> UsageRow | None:
+    texts = {name: "" if (value := raw.get(name)) is None else str(value).strip() for name in COLUMNS}
     problems += [f"{name} is empty" for name in REQUIRED if not texts[name]]
     meter = registry.meters.get(texts["meter"])
     if meter is None and texts["meter"]:
@@ -117,11 +112,12 @@ def _row(number: int, raw: Mapping[str, object], registry: Registry, problems: l
         problems.append("resource and attributes must be text; half of a surrogate pair is none")
     if problems or meter is None:
         return None
-    quantity = _quantity(texts["quantity"], texts["unit"], meter, problems)
+    quantity = _quantity(texts["quantity"], texts["unit"], meter, sizes[meter.key], problems)
     period = _period(texts["from"], texts["to"], meter, problems)
-    if quantity is None or period is None:
+    received = _received(texts["received"], problems)
+    if problems or quantity is None or period is None:
         return None
-    return UsageRow(number, texts["resource"], meter, attributes, period, quantity)
+    return UsageRow(number, texts["resource"], meter, attributes, period, quantity, received)
 
 
 def _attributes(raw: Mapping[str, object], problems: list[str]) -> dict[str, str]:
@@ -137,48 +133,66 @@ def _attributes(raw: Mapping[str, object], problems: list[str]) -> dict[str, str
         return {}
     found = {str(name): str(value) for name, value in given.items()}
     for column, value in raw.items():
-        name = column.removeprefix(ATTRIBUTE_PREFIX)
         if not column.startswith(ATTRIBUTE_PREFIX) or value is None or value == "":
             continue
+        name = column.removeprefix(ATTRIBUTE_PREFIX)
         if found.setdefault(name, str(value)) != str(value):
             problems.append(f"attribute {name!r} is {found[name]!r} in attributes and {str(value)!r} in {column}")
     return found
 
 
-def _quantity(text: str, unit: str, meter: Meter, problems: list[str]) -> int | None:
+def _sizes(meter: Meter, more: Mapping[str, Fraction]) -> dict[str, Fraction]:
+    """Return base units in one of each unit in which a quantity of the meter may stand."""
+    return {meter.base: Fraction(1), **{name: Fraction(size) for name, size in meter.display.items()}, **more}
+
+
+def _quantity(text: str, unit: str, meter: Meter, sizes: Mapping[str, Fraction], problems: list[str]) -> int | None:
     if not _DECIMAL.fullmatch(text):
-        problems.append(f"quantity {text!r} is no decimal number of zero or more (digits and a point)")
+        problems.append(f"quantity {text!r} is no decimal number (digits, a point, a minus before a correction)")
         return None
-    sizes = {meter.base: 1, **meter.display}
     if unit and unit not in sizes:
         problems.append(f"{meter.key} has no unit {unit!r}; choose {' or '.join(sizes)}")
         return None
-    value = Fraction(text) * sizes[unit or meter.base]
+    size = sizes[unit or meter.base]
+    simple = "." not in text and size.denominator == 1  # as most are; reading and multiplying fractions takes long
+    value = Fraction(int(text) * size.numerator) if simple else Fraction(text) * size
     if value.denominator != 1:
-        problems.append(f"quantity {text} {unit or meter.base} is no whole number of {meter.base}, the base unit")
+        problems.append(
+            f"quantity {text} {unit or meter.base} is no whole number of {meter.base}, the base unit; "
+            "round it, or measure it with a meter of your own that has a finer base unit (`meters:` in the price list)"
+        )
         return None
-    if value > INT64_MAX:
+    if abs(value) > INT64_MAX:
         problems.append(f"quantity {text} exceeds {INT64_MAX} {meter.base}")
         return None
     return int(value)
 
 
-def _period(start: str, end: str, meter: Meter, problems: list[str]) -> Period | None:
+_instant = lru_cache(maxsize=INSTANTS_CACHED)(parse_instant)
+
+
+def _instants(texts: Mapping[str, str], problems: list[str]) -> list[int]:
+    """Return the instants of the texts that are not empty; each must be one."""
     instants: list[int] = []
-    for name, text in (("from", start), ("to", end)):
+    for name, text in texts.items():
         if not text:
             continue
         try:
-            instants.append(parse_instant(text))
+            instants.append(_instant(text))
         except ValueError as error:
             problems.append(f"{name}: {error}")
+    if not problems and not all(0 <= instant <= FOREVER for instant in instants):
+        problems.append(f"{' and '.join(texts)} must lie between 1970 and 2100")
+    return instants
+
+
+def _period(start: str, end: str, meter: Meter, problems: list[str]) -> Period | None:
+    instants = _instants({"from": start, "to": end}, problems)
     if problems:
         return None
-    if not all(0 <= instant <= FOREVER for instant in instants):
-        problems.append("from and to must lie between 1970 and 2100")
-    elif meter.kind == "event" and len(set(instants)) == 1:
+    if meter.kind == "event" and len(set(instants)) == 1:
         return Period(instants[0], instants[0] + EVENT_CELL_SECONDS)
-    elif len(instants) == 1:
+    if len(instants) == 1:
         problems.append("to is empty; only an event happens at one instant")
     elif instants[1] <= instants[0]:
         problems.append("to must lie after from")
@@ -187,106 +201,26 @@ def _period(start: str, end: str, meter: Meter, problems: list[str]) -> Period |
     return None
 
 
+def _received(text: str, problems: list[str]) -> int | None:
+    instants = _instants({"received": text}, problems)
+    return instants[0] if instants else None
+
+
 def _repeated(rows: Sequence[UsageRow]) -> list[str]:
-    """Return rows that say the same thing twice; events are told apart by nothing in a file, so they may repeat."""
+    """Return rows that say the same thing twice.
+
+    Events are told apart by nothing in a file, so they may repeat; a correction has the other sign.
+    """
     first: dict[tuple[object, ...], int] = {}
     problems = []
     for row in rows:
         if row.meter.kind == "event":
             continue
-        key = (row.resource, row.meter.key, row.attributes_json, row.period)
+        # Most rows differ before their attributes do, which cost more to compare.
+        key = (row.resource, row.meter.key, row.period, row.quantity < 0, row.received, row.attributes_json)
         if first.setdefault(key, row.number) != row.number:
             problems.append(
-                f"row {row.number}: repeats row {first[key]} (same resource, meter, attributes, from and to); "
-                "it would be charged twice"
+                f"row {row.number}: repeats row {first[key]} (same resource, meter, attributes, from, to, received and "
+                "sign); it would be charged twice"
             )
     return problems
-
-
-def span_of(rows: Sequence[UsageRow]) -> Period:
-    """Return the shortest period that holds all rows; raises ValueError without rows."""
-    return Period(min(row.period.start for row in rows), max(row.period.end for row in rows))
-
-
-@dataclass(slots=True)
-class _Sum:
-    quantity: int = 0
-    covered: int = 0
-    parts: int = 0
-    digest: int = 0
-
-
-def usage_table(rows: Sequence[UsageRow], segments: Segments) -> FileUsage:
-    """Spread rows over segments and sum what falls together, as the warehouse sums samples.
-
-    Args:
-        rows: inside the segments' period.
-        segments: from `rating.windows.segments_of`.
-
-    Raises:
-        Misconfigured: an event row spans several segments, more than PARTS_MAX parts, or a sum beyond 2^63 - 1.
-    """
-    attribute_sets: dict[int, Mapping[str, str]] = {}
-    resources: dict[int, str] = {}
-    keys: list[tuple[int, int, int, int]] = []
-    facts: list[tuple[int, int, int]] = []  # start, quantity, covered
-    problems: list[str] = []
-    for row in rows:
-        set_id, resource = attributes_id(row.attributes_json), resource_id(SITE, row.resource)
-        attribute_sets[set_id], resources[resource] = row.attributes, row.resource
-        parts = _spread(row, segments)
-        if row.meter.kind == "event" and len(parts) > 1:
-            problems.append(f"row {row.number}: {row.meter.key} counts events, and the row spans several windows")
-        keys += [(segments.edges[index], resource, row.meter.id, set_id) for index, *_ in parts]
-        facts += [(start, quantity, covered) for _, start, quantity, covered in parts]
-        if len(facts) > PARTS_MAX:
-            raise Misconfigured([f"the rows span more than {PARTS_MAX} windows together: use larger windows"])
-    sums = _summed(keys, facts)
-    problems += [f"the sum of a resource's quantities exceeds {INT64_MAX}" for s in sums if s[5] > INT64_MAX][:1]
-    if problems:
-        raise Misconfigured(problems)
-    columns = list(zip(*sums, strict=True)) if sums else [()] * len(USAGE_SCHEMA)
-    arrays = [pa.array(c, f.type) for c, f in zip(columns, USAGE_SCHEMA, strict=True)]
-    return FileUsage(pa.table(arrays, schema=USAGE_SCHEMA), attribute_sets, resources)
-
-
-def _spread(row: UsageRow, segments: Segments) -> list[tuple[int, int, int, int]]:
-    """Return (segment, start, quantity, seconds) of each part of a row."""
-    start, end = row.period.start, row.period.end
-    index = bisect_right(segments.edges, start) - 1
-    parts, at, given = [], start, 0
-    while at < end:
-        until = min(end, segments.edges[index + 1])
-        due = row.quantity * (until - start) // (end - start)
-        parts.append((index, at, due - given, until - at))
-        at, given, index = until, due, index + 1
-    return parts
-
-
-def _summed(
-    keys: Sequence[tuple[int, int, int, int]], facts: Sequence[tuple[int, int, int]]
-) -> list[tuple[int, int, int, int, int, int, int, int, int]]:
-    sums: dict[tuple[int, int, int, int], _Sum] = {}
-    for key, (_, quantity, covered), digest in zip(keys, facts, _digests(keys, facts), strict=True):
-        entry = sums.setdefault(key, _Sum())
-        entry.quantity += quantity
-        entry.covered += covered
-        entry.parts += 1
-        entry.digest ^= digest
-    # Segment, tenant (none), resource, meter, attributes: the order of USAGE_SCHEMA.
-    return [(s, 0, r, m, a, e.quantity, e.covered, e.parts, e.digest) for (s, r, m, a), e in sorted(sums.items())]
-
-
-def _digests(keys: Sequence[tuple[int, int, int, int]], facts: Sequence[tuple[int, int, int]]) -> list[int]:
-    """Return a hash a part over start, quantity, seconds, resource, meter, and a count of equal parts.
-
-    Digests are joined by xor, in which two equal parts would vanish; the count keeps them apart in any order.
-    """
-    seen: dict[tuple[object, ...], int] = {}
-    again = []
-    for key, fact in zip(keys, facts, strict=True):
-        seen[(key, fact)] = seen.get((key, fact), -1) + 1
-        again.append(seen[(key, fact)])
-    start, quantity, covered = (np.array([f[i] for f in facts], dtype=np.uint64) for i in range(3))
-    resource, meter = (np.array([k[i] for k in keys], dtype=np.uint64) for i in (1, 2))
-    return mix_columns(start, quantity, covered, resource, meter, np.array(again, dtype=np.uint64)).tolist()

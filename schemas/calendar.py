@@ -2,7 +2,7 @@
 
 - A **day** starts at the first instant whose local time is midnight or, where the clock jumps over midnight, at the
   jump. So a day has 23, 24, 25 hours, 23½ or 24½ (Lord Howe), and a day that the zone skipped has no window at all.
-- **Months and years** start with their first day.
+- **Months, quarters, half years and years** start with their first day, **weeks** with their Monday.
 - **Hours** divide each local day in steps of 3600 s from the day's start, so hours nest in days in every zone, also at
   +05:45. Where a day is no whole number of hours long its last hour is the shorter one.
 
@@ -17,11 +17,14 @@ from zoneinfo import ZoneInfo
 
 from schemas.period import Period, iso
 
-Size = Literal["hour", "day", "month", "year"]
+Size = Literal["hour", "day", "week", "month", "quarter", "half_year", "year"]
+SIZES: Final[tuple[Size, ...]] = ("hour", "day", "week", "month", "quarter", "half_year", "year")
+"""From the shortest to the longest. All but weeks nest in the longer ones."""
 HOUR_SECONDS: Final = 3600
 WINDOWS_MAX: Final = 1_000_000
 """Most windows of one answer: 114 years of hours. More is a mistake in the question."""
 _STARTS_CACHED: Final = 1 << 16
+_MONTHS: Final = {"month": 1, "quarter": 3, "half_year": 6, "year": 12}
 
 
 def zone_of(zone: str) -> ZoneInfo:
@@ -101,8 +104,13 @@ def _starts(instant: int, size: Size, zone: str) -> Iterator[int]:
         while True:
             yield _start_of(zone, first)
             first += timedelta(days=1)
-    first = first.replace(day=1) if size == "month" else first.replace(month=1, day=1)
-    months_each = 1 if size == "month" else 12
+    if size == "week":
+        first -= timedelta(days=first.weekday())
+        while True:
+            yield _start_of(zone, first)
+            first += timedelta(days=7)
+    months_each = _MONTHS[size]
+    first = first.replace(month=(first.month - 1) // months_each * months_each + 1, day=1)
     while True:
         yield _start_of(zone, first)
         following = first.year * 12 + first.month - 1 + months_each

@@ -22,6 +22,8 @@ QUANTITY_MAX: Final = 10**15
 Kind = Literal["gauge", "rate", "counter", "event"]
 Aggregation = Literal["sum"]
 Gap = Literal["measured", "carry"]
+Basis = Literal["usage", "reservation"]
+"""What a meter of a family measures of the same thing; the meter that names the family measures the allocation."""
 
 
 def _divides_quarter_hour(seconds: int) -> int:
@@ -31,42 +33,54 @@ def _divides_quarter_hour(seconds: int) -> int:
 
 
 class EventShape(BaseModel):
-    """How a CloudEvent of some type becomes samples of this meter.
+    """How a CloudEvent of some type becomes samples of a meter."""
 
-    Attributes:
-        type: the CloudEvents type; the meter's own key unless told.
-        value: name in `data` that holds the quantity; None counts each event as one.
-        attributes: attribute name → name in `data`.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     type: str
+    """The CloudEvents type; the meter's own key unless told."""
     value: str | None = None
+    """Name in `data` that holds the quantity; without it each event counts as one."""
     attributes: Mapping[str, str] = Field(default_factory=dict)
+    """Attribute name → name in `data`."""
 
 
 class Meter(BaseModel):
-    """One meter; the meaning of each field stands at the top of `meters.yaml`."""
+    """One meter: what is measured, in which unit, on which grid."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     key: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)+$", max_length=64)]
+    """Names the meter, for example disk.capacity."""
     name: str
+    """For people."""
     kind: Kind
+    """gauge: a level held over time; rate: an amount per second; counter: a running total; event: happens once."""
     base: str
+    """Base unit of the integer quantity in a sample; gauges and rates: a level times seconds, such as MiB·s."""
     cell: Annotated[int, Field(gt=0), AfterValidator(_divides_quarter_hour)] = CELL_SECONDS_DEFAULT
+    """Seconds of the time grid; divides 900."""
     aggregation: Aggregation = "sum"
+    """How samples become usage over a window."""
     gap: Gap = "measured"
+    """measured: bill what was seen; carry: a collector may assume the level unchanged for `carry_max` seconds."""
     carry_max: Annotated[int, Field(ge=0)] = 0
+    """Longest time that a level is carried over, in seconds."""
     attributes: tuple[str, ...] = ()
-    display: Mapping[str, Annotated[int, Field(gt=0)]]
+    """Names of attributes that samples may have."""
+    display: Annotated[Mapping[str, Annotated[int, Field(gt=0)]], Field(min_length=1)]
+    """Units for people: how many base units make one; the first is shown unless another is asked for."""
     event: EventShape | None = None
+    """Which CloudEvents feed the meter, where that differs from its key."""
+    family: Mapping[Basis, str] = Field(default_factory=dict)
+    """Keys of the meters that measure use and reservation of what this meter measures as allocated."""
 
     @model_validator(mode="before")
     @classmethod
-    def _event_cell(cls, values: dict[str, object]) -> dict[str, object]:
-        return {"cell": EVENT_CELL_SECONDS, **values} if values.get("kind") == "event" else values
+    def _event_cell(cls, values: object) -> object:
+        if isinstance(values, dict) and values.get("kind") == "event":
+            return {"cell": EVENT_CELL_SECONDS, **values}
+        return values
 
     @property
     def id(self) -> int:
@@ -138,6 +152,9 @@ class Registry:
             if meter.key in meters:
                 problems.append(f"{label}: this key is taken; choose another")
             meters[meter.key] = meter
+        for meter in meters.values():
+            strangers = [key for key in meter.family.values() if key not in meters]
+            problems += [f"{meter.key}: its family names an unknown meter {key!r}" for key in strangers]
         if problems:
             raise Misconfigured(problems)
         return Registry(meters)

@@ -4,14 +4,20 @@ It holds nothing of the moment or the machine (no cut-offs, no time of storing, 
 and prices give the same bytes from every deployment and after every replay.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from billing.journal import all_transfers
-from billing.protocol import PostedTransfer
+from billing.protocol import Account, PostedTransfer
+from pipeline.rated_list import list_of
+from rating.components import LinePrice
+from rating.price import UNIT
 from rating.price_list import parse
+from schemas.errors import Invariant
 from schemas.ids import account_id
 from schemas.money import decimal_text
 from schemas.period import Period, iso
@@ -19,7 +25,7 @@ from sinks.warehouse.protocol import Rating
 from stratometer.compose import Parts
 
 LINES_MAX: Final = 100_000
-"""Lines held in memory at once, unless one window has more."""
+"""Lines held in memory at once."""
 
 
 def document(parts: Parts, period: Period) -> Iterator[bytes]:
@@ -47,18 +53,15 @@ def document(parts: Parts, period: Period) -> Iterator[bytes]:
 def _lines(parts: Parts, account: str, period: Period) -> Iterator[bytes]:
     key = account_id(account)
     found = parts.directory.accounts()[account]
-    ratings = [r for r in parts.warehouse.ratings([key], period) if r.lines and r.window.start in period]
-    names: dict[tuple[str, int], Mapping[int, str]] = {}
-    for group in _groups(ratings):
-        for of in {(r.price_list, r.price_list_version) for r in group} - names.keys():
-            names[of] = _price_names(parts, *of)
-        prices = {price: name for known in names.values() for price, name in known.items()}
-        lines = parts.warehouse.lines(key, Period(group[0].window.start, group[-1].window.end))
-        resources = parts.warehouse.resource_names(lines["resource_id"].unique().to_pylist())
-        sets = parts.warehouse.attribute_sets(lines["attributes_id"].unique().to_pylist())
+    ratings = {r.window: r for r in parts.warehouse.ratings([key], period) if r.lines and r.window.start in period}
+    names = _PriceNames(parts, found)
+    for lines in _pages(parts, key, period, max((w.end for w in ratings), default=period.start)):
+        resources = parts.warehouse.resource_names([r for r in lines["resource_id"].unique().to_pylist() if r])
+        sets = parts.warehouse.attribute_sets([a for a in lines["attributes_id"].unique().to_pylist() if a])
         for row in lines.to_pylist():
-            site, resource, _ = resources[row["resource_id"]]
-            meter = parts.registry.by_id[row["meter_id"]]
+            site, resource, _ = resources[row["resource_id"]] if row["resource_id"] else ("", "", "")
+            meter = parts.registry.by_id.get(row["meter_id"])
+            price = names.entry(ratings[Period(row["window_start"], row["window_end"])], row["price_id"])
             yield orjson.dumps(
                 {
                     "account": found.id,
@@ -66,12 +69,12 @@ def _lines(parts: Parts, account: str, period: Period) -> Iterator[bytes]:
                     "segment": [iso(row["segment_start"]), iso(row["segment_end"])],
                     "site": site,
                     "resource": resource,
-                    "meter": meter.key,
-                    "attributes": sets[row["attributes_id"]],
+                    "meter": meter.key if meter else "",
+                    "attributes": sets[row["attributes_id"]] if row["attributes_id"] else "{}",
                     "quantity": row["quantity"],
-                    "unit": meter.base,
+                    "unit": price.base if price else meter.base if meter else "",
                     "covered_seconds": row["covered_seconds"],
-                    "price": prices[row["price_id"]] if row["price_id"] else "unpriced",
+                    "price": _price_name(price) if price else "unpriced",
                     "amount": decimal_text(row["amount_micros"]),
                     "usage_digest": f"{row['usage_digest']:016x}",
                     "digest": f"{row['digest']:016x}",
@@ -80,29 +83,46 @@ def _lines(parts: Parts, account: str, period: Period) -> Iterator[bytes]:
             )
 
 
-def _groups(ratings: Sequence[Rating]) -> Iterator[list[Rating]]:
-    """Yield the ratings in runs that have so many lines together that they fit into memory; a window is not split."""
-    group: list[Rating] = []
-    lines = 0
-    for rating in ratings:
-        if group and lines + rating.lines > LINES_MAX:
-            yield group
-            group, lines = [], 0
-        group.append(rating)
-        lines += rating.lines
-    if group:
-        yield group
+def _pages(parts: Parts, key: int, period: Period, end: int) -> Iterator[pa.Table]:
+    """Yield the lines of windows that begin inside a period and end by an instant, LINES_MAX at a time."""
+    after = 0
+    while end > period.start:
+        lines = parts.warehouse.lines(key, Period(period.start, end), after=after, limit=LINES_MAX)
+        own = lines.filter(pc.less(lines["window_start"], period.end))
+        yield own
+        after += lines.num_rows
+        if lines.num_rows < LINES_MAX or own.num_rows < lines.num_rows:  # they are in order of their windows' starts
+            return
 
 
-def _price_names(parts: Parts, price_list: str, version: int) -> Mapping[int, str]:
-    """Return the names of the prices of one version of a list, which need not be the newest one."""
-    stored = parts.books.price_list(price_list)
-    while stored is not None and stored.version > version:
-        stored = parts.books.price_list(price_list, stored.recorded_at)
-    if stored is None:  # rated without a price list
-        return {}
-    parsed = parse(stored.document, parts.registry, version=stored.version)
-    return {key: f"{parsed.id} v{parsed.version} {price.id}" for key, price in parsed.by_key.items()}
+class _PriceNames:
+    """Finds what the prices of an account's lines are, in the lists that its ratings were made with."""
+
+    def __init__(self, parts: Parts, account: Account) -> None:
+        self._parts, self._account = parts, account
+        self._known: dict[int, LinePrice] = {}
+
+    def entry(self, rating: Rating, price: int) -> LinePrice | None:
+        """Return the price of a line; None for an unpriced one. Raises Invariant for one that no list has."""
+        if not price:
+            return None
+        if price not in self._known:
+            self._known |= self._alone(rating.price_list, rating.price_list_version)
+        if price not in self._known:  # of a list that the rating's one stands on
+            whole = list_of(self._parts.directory, self._account, rating)
+            self._known |= whole.by_key if whole else {}
+        if price not in self._known:
+            raise Invariant(f"price {price} of a line of {self._account.id} is in no list of its chain")
+        return self._known[price]
+
+    def _alone(self, price_list: str, version: int) -> Mapping[int, LinePrice]:
+        stored = next((v for v in self._parts.books.price_list_versions(price_list) if v.version == version), None)
+        return parse(stored.document, self._parts.registry, version=version).by_key if stored else {}
+
+
+def _price_name(price: LinePrice) -> str:
+    part = "" if price.component == UNIT else f"#{price.component}"
+    return f"{price.list_id} v{price.version} {price.id}{part}"
 
 
 def _belongs(posted: PostedTransfer, period: Period) -> bool:

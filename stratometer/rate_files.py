@@ -1,248 +1,316 @@
-"""`stratometer rate`: a usage file and a price list file in, rated lines out, without any store.
+"""`stratometer rate`: a usage file and price list files in, rated lines out, without any store.
 
-Usage comes as CSV, JSON (one array, or one object a line) or Parquet; docs/pricing.md describes the columns. Numbers
-are read as the text that stands in the file, so no digit passes through a binary fraction.
+The same engine as everywhere: the list is rated in passes, one for each size of window, then the account's own terms.
 """
 
-import csv
-import io
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import gcd
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypeVar
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from rating.engine import Rated, rate
-from rating.explain import Explanation, Line, LineNames, explain, line_at, quantity_text
+from rating.account_terms import account_lines, account_windows
+from rating.chain import combined
+from rating.charge import Charge
+from rating.corrections import corrections
+from rating.engine import rate
+from rating.exact import grouped_totals, total
+from rating.passes import Pass, passes_of
 from rating.price_list import PriceList, parse
-from rating.usage_rows import FileUsage, span_of, usage_rows, usage_table
-from rating.windows import segments_of
-from schemas.batch import canonical_attributes
+from rating.terms import Terms
+from rating.usage_cells import cell_table
+from rating.usage_late import on_arrival
+from rating.usage_rows import UsageRow, span_of, usage_rows
+from rating.usage_spread import row_columns, usage_table
+from rating.windows import Segments, segments_of
+from schemas import calendar
 from schemas.errors import Misconfigured
+from schemas.ids import key32
 from schemas.meters import Registry, builtin
-from schemas.money import decimal_text
-from schemas.period import iso
+from schemas.period import Period
+from stratometer.usage_files import read_rows, read_text
 
-FILE_BYTES_MAX: Final = 1 << 28
-SUFFIXES: Final = (".csv", ".json", ".jsonl", ".ndjson", ".parquet")
-ROW_COLUMNS: Final = (
-    "window_from",
-    "window_to",
-    "from",
-    "to",
-    "resource",
-    "meter",
-    "attributes",
-    "quantity",
-    "unit",
-    "product",
-    "price",
-    "amount",
-    "currency",
-    "digest",
-)
-"""Columns of `line_rows`, in order."""
+LINE_ORDER: Final = ("window_start", "window_end", "segment_start", "segment_end")
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked beside usage and prices; see `rate_files`."""
+
+    terms: Terms
+    period: Period | None
+    grace_seconds: int
 
 
 @dataclass(frozen=True, slots=True)
 class FileRating:
-    """What `rate_files` found out.
+    """Lines, what they come to, and the names behind their keys.
 
     Attributes:
-        rated: lines and totals.
-        price_list: the list used; its `warnings` are worth showing.
-        usage: the usage rated, and names of resources and attribute sets.
-        registry: the meters.
+        lines: as `rating.tables.LINE_SCHEMA`, of all passes and the account's terms, in order of time.
+        price_list: the effective list.
+        resources: resource_id → name.
+        attribute_sets: attributes_id → attributes.
+        registry: the meters, the price list's own included.
+        terms: of the account, with the zone of the windows.
+        warnings: what may be a mistake in the lists.
     """
 
-    rated: Rated
+    lines: pa.Table
     price_list: PriceList
-    usage: FileUsage
+    resources: Mapping[int, str]
+    attribute_sets: Mapping[int, Mapping[str, str]]
     registry: Registry
+    terms: Terms
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def total_micros(self) -> int:
+        """Sum of all lines."""
+        return total(self.lines["amount_micros"].to_numpy())
+
+    @property
+    def unpriced_meters(self) -> tuple[str, ...]:
+        """Keys of the meters with usage that no price is for."""
+        bare = self.lines["meter_id"].to_numpy()[self.lines["price_id"].to_numpy() == 0]
+        return tuple(sorted(self.registry.by_id[meter].key for meter in np.unique(bare).tolist()))
 
 
-def rate_files(usage_path: Path, prices_path: Path, zone: str = "UTC", registry: Registry | None = None) -> FileRating:
-    """Rate a usage file under a price list file.
+def rate_files(
+    usage_path: Path,
+    prices_paths: Path | Sequence[Path],
+    zone: str = "UTC",
+    terms: Terms | None = None,
+    registry: Registry | None = None,
+    *,
+    period: Period | None = None,
+    grace_seconds: int = 0,
+) -> FileRating:
+    """Rate a usage file under price list files.
 
     Args:
-        usage_path: .csv, .json, .jsonl, .ndjson or .parquet.
-        prices_path: YAML or JSON.
-        zone: IANA name of the zone whose hours, days and months are the windows.
+        usage_path: see `stratometer.usage_files`.
+        prices_paths: YAML or JSON; of several the first is the account's own, the others follow where it has no price.
+        zone: IANA name of the zone whose hours, days, months and years are the windows.
+        terms: the account; its zone is the one given here.
         registry: the meters; the built-in ones unless given.
+        period: rated in whole windows, also where there is no usage.
+        grace_seconds: how long a window waits for its usage, see `rating.usage_late`.
 
     Raises:
-        Misconfigured: lists every problem of either file, each with its file and its row or path.
-        Poison: ``amount_too_large``.
+        Misconfigured: lists every problem of the files, each with its file and its row or path.
+        Poison: ``amount_too_large``, ``beyond_last_tier``.
     """
-    meters = registry or builtin()
+    asked = _Asked(replace(terms or Terms(), zone=zone), period, grace_seconds)
+    paths = [prices_paths] if isinstance(prices_paths, Path) else list(prices_paths)
     problems: list[str] = []
-    price_list = rows = None
-    try:
-        price_list = parse(_text(prices_path), meters)
-    except Misconfigured as error:
-        problems += [f"{prices_path.name}: {p}" for p in error.problems]
-    try:
-        rows = usage_rows(read_rows(usage_path), meters)
-    except Misconfigured as error:
-        problems += [f"{usage_path.name}: {p}" for p in error.problems]
-    if price_list is None or rows is None:
+    meters = registry or builtin()
+    lists: list[PriceList] = []
+    for path in reversed(paths):  # a list may use the meters of those behind it
+        found = _of(path, problems, lambda path=path, meters=meters: parse(read_text(path), meters))  # type: ignore[misc]
+        if found is not None:
+            lists.insert(0, found)
+            meters = _with_meters(meters, found)
+    raw = _of(usage_path, problems, lambda: read_rows(usage_path))
+    rows = None if raw is None else _of(usage_path, problems, lambda: _rows(raw, lists, meters, asked))
+    if problems or rows is None:
         raise Misconfigured(problems)
     try:
-        segments = segments_of(span_of(rows), price_list, zone)
-    except ValueError as error:
-        raise Misconfigured([str(error)]) from error
-    try:
-        usage = usage_table(rows, segments)
+        return _rated(lists, rows, meters, asked)
     except Misconfigured as error:
         raise Misconfigured([f"{usage_path.name}: {p}" for p in error.problems]) from error
-    rated = rate(usage.usage, price_list, meters, usage.attribute_sets, segments)
-    return FileRating(rated, price_list, usage, meters)
 
 
-def line_rows(rating: FileRating) -> list[dict[str, str]]:
-    """Return one row of texts a line, keys as ROW_COLUMNS, for JSON, CSV or a table; every value is exact.
+def rate_text(
+    documents: str | Sequence[str],
+    raw: Sequence[Mapping[str, object]],
+    zone: str = "UTC",
+    terms: Terms | None = None,
+    registry: Registry | None = None,
+    *,
+    period: Period | None = None,
+    grace_seconds: int = 0,
+) -> FileRating:
+    """Rate rows of a usage file under price list documents.
 
-    An unpriced line has empty product and price. Quantities stand in the price's unit, else the meter's first one.
-    """
-    return [_line_row(line_at(rating.rated.lines, i), rating) for i in range(rating.rated.lines.num_rows)]
-
-
-def explanations(rating: FileRating) -> list[Explanation]:
-    """Return the explanation of each line, in the order of the lines."""
-    lines = (line_at(rating.rated.lines, i) for i in range(rating.rated.lines.num_rows))
-    return [explain(line, rating.price_list, _names(line, rating)) for line in lines]
-
-
-def _names(line: Line, rating: FileRating) -> LineNames:
-    meter = rating.registry.by_id[line.meter_id]
-    unit = (meter.display_unit, meter.display[meter.display_unit])
-    usage = rating.usage
-    return LineNames(usage.resources[line.resource_id], meter.key, usage.attribute_sets[line.attributes_id], unit)
-
-
-def _line_row(line: Line, rating: FileRating) -> dict[str, str]:
-    names = _names(line, rating)
-    price = rating.price_list.by_key.get(line.price_id)
-    unit, size = (price.unit, price.unit_size) if price else names.unit
-    values = (
-        iso(line.window_start),
-        iso(line.window_end),
-        iso(line.segment_start),
-        iso(line.segment_end),
-        names.resource,
-        names.meter,
-        canonical_attributes(names.attributes),
-        quantity_text(line.quantity, unit, size).removesuffix(f" {unit}"),
-        unit,
-        price.product if price else "",
-        price.id if price else "",
-        decimal_text(line.amount_micros),
-        rating.price_list.currency,
-        f"{line.digest:016x}",
-    )
-    return dict(zip(ROW_COLUMNS, values, strict=True))
-
-
-def read_rows(path: Path) -> list[Mapping[str, object]]:
-    """Return the rows of a usage file, values as text.
+    Args:
+        documents: YAML or JSON; of several the nearest list first.
+        raw: rows, values as text, see `rating.usage_rows`.
+        zone: as for `rate_files`.
+        terms: likewise.
+        registry: likewise.
+        period: likewise.
+        grace_seconds: likewise.
 
     Raises:
-        Misconfigured: unknown suffix, unreadable, too large, or numbers stored as binary fractions.
+        Misconfigured, Poison: as `rate_files`, without the names of files.
     """
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise Misconfigured([f"cannot read {suffix or 'a file without suffix'}; known are {', '.join(SUFFIXES)}"])
-    if suffix == ".csv":
-        return _csv(path)
-    return _parquet(path) if suffix == ".parquet" else _json(_text(path))
+    asked = _Asked(replace(terms or Terms(), zone=zone), period, grace_seconds)
+    meters = registry or builtin()
+    lists: list[PriceList] = []
+    for document in reversed([documents] if isinstance(documents, str) else documents):
+        lists.insert(0, parse(document, meters))
+        meters = _with_meters(meters, lists[0])
+    return _rated(lists, _rows(raw, lists, meters, asked), meters, asked)
 
 
-def _text(path: Path) -> str:
-    _check_size(path)
+def corrected(before: FileRating, after: FileRating) -> FileRating:
+    """Return the credit and charge lines that turn one rating into another, under the same lists."""
+    return replace(
+        after,
+        lines=corrections(before.lines, after.lines),
+        resources={**before.resources, **after.resources},
+        attribute_sets={**before.attribute_sets, **after.attribute_sets},
+    )
+
+
+def _of(path: Path, problems: list[str], read: Callable[[], Found]) -> Found | None:
+    """Return what was read, or None and the file's problems."""
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise Misconfigured([f"is not UTF-8 text: {error}"]) from error
+        return read()
+    except Misconfigured as error:
+        problems += [f"{path.name}: {p}" for p in error.problems]
+        return None
 
 
-def _check_size(path: Path) -> None:
+def _with_meters(registry: Registry, price_list: PriceList) -> Registry:
+    return Registry({**registry.meters, **{meter.key: meter for meter in price_list.meters}})
+
+
+def _rows(
+    raw: Sequence[Mapping[str, object]], lists: Sequence[PriceList], registry: Registry, asked: _Asked
+) -> list[UsageRow]:
+    if not raw and asked.period is not None:
+        return []  # fees and minimums are due without usage
+    units: dict[str, dict[str, Fraction]] = {}
+    for price_list in reversed(lists):
+        for meter, named in price_list.units.items():
+            units.setdefault(meter, {}).update({name: Fraction(size) for name, size in named.items()})
+    return usage_rows(raw, registry, units)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What every pass reads."""
+
+    rows: Sequence[UsageRow]
+    attribute_sets: Mapping[int, Mapping[str, str]]
+    price_list: PriceList
+    registry: Registry
+    asked: _Asked
+
+
+def _rated(lists: Sequence[PriceList], rows: Sequence[UsageRow], registry: Registry, asked: _Asked) -> FileRating:
+    price_list = combined(lists)
+    span, terms = _span(rows, price_list, asked), asked.terms
     try:
-        size = path.stat().st_size
-        with path.open("rb"):
-            pass
-    except OSError as error:
-        raise Misconfigured([f"cannot be read: {error.strerror}"]) from error
-    if size > FILE_BYTES_MAX:
-        raise Misconfigured([f"has {size} bytes; at most {FILE_BYTES_MAX} are read: split it"])
+        passes = [
+            (one, segments_of(span, price_list, terms.zone, one.size, terms=terms)) for one in passes_of(price_list)
+        ]
+    except ValueError as error:  # no such zone, or too long a time
+        raise Misconfigured([str(error)]) from error
+    names = row_columns(rows)
+    work = _Work(rows, names.attribute_sets, price_list, registry, asked)
+    lines = pa.concat_tables([_lines(work, one, segments) for one, segments in passes])
+    lines = pa.concat_tables([lines, *_account_tables(lines, price_list, span, terms)])
+    order = np.lexsort([lines[name].to_numpy() for name in reversed(LINE_ORDER)])  # equal ones stay as they come
+    return FileRating(
+        lines=lines.take(pa.array(order)),
+        price_list=price_list,
+        resources=names.resources,
+        attribute_sets=names.attribute_sets,
+        registry=registry,
+        terms=terms,
+        warnings=(*price_list.warnings, *_absent(lists)),
+    )
 
 
-def _csv(path: Path) -> list[Mapping[str, object]]:
-    # The csv module rather than pandas, which drops surplus fields and fills absent ones without a word.
-    try:
-        header, *records = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
-    except ValueError as error:
-        raise Misconfigured(["there are no rows"]) from error
-    except csv.Error as error:
-        raise Misconfigured([f"is not readable as CSV: {error}"]) from error
-    twice = sorted({name for name in header if header.count(name) > 1})
-    problems = [f"column {name!r} stands twice" for name in twice]
-    records = [record for record in records if record]  # empty lines
-    problems += [
-        f"row {number} has {len(record)} fields, the header has {len(header)}"
-        for number, record in enumerate(records, start=1)
-        if len(record) != len(header)
+def _absent(lists: Sequence[PriceList]) -> list[str]:
+    """Return a warning for each parent that was not given."""
+    given = {price_list.id for price_list in lists}
+    return [
+        f"list {x.id} inherits {x.inherits}, which was not given" for x in lists if x.inherits not in {None, *given}
+    ]
+
+
+def _span(rows: Sequence[UsageRow], price_list: PriceList, asked: _Asked) -> Period:
+    """Return the time to rate: the period asked for, the usage, and where late usage counts then, its arrival."""
+    periods = [span_of(rows)] if rows else []
+    periods += [asked.period] if asked.period is not None else []
+    if any(charge.settings.late == "running" for charge in price_list.definitions):
+        periods += [Period(row.received, row.received + 1) for row in rows if row.received is not None]
+    return Period(min(p.start for p in periods), max(p.end for p in periods))
+
+
+def _lines(work: _Work, one: Pass, segments: Segments) -> pa.Table:
+    """Return the lines of one pass."""
+    charges = [c for c in work.price_list.definitions if c.window == one.size]
+    rows = on_arrival(work.rows, _running(charges), segments, work.asked.grace_seconds)
+    usage = usage_table([row for row in rows if one.meters is None or row.meter.id in one.meters], segments)
+    return rate(
+        usage.usage,
+        work.price_list,
+        work.registry,
+        work.attribute_sets,
+        segments,
+        one_pass=one,
+        cells=cell_table(rows, segments, one.cell_meters, _grid(charges, work.registry)) if one.cell_meters else None,
+        terms=work.asked.terms,
+    ).lines
+
+
+def _running(charges: Sequence[Charge]) -> frozenset[int]:
+    """Return the meters whose late usage counts on arrival.
+
+    Raises:
+        Misconfigured: charges of one meter and window that treat it differently; one usage row would have two times.
+    """
+    late: dict[str, dict[str, str]] = {}
+    for charge in charges:
+        for meter in charge.meters:
+            late.setdefault(meter, {})[charge.settings.late] = charge.id
+    problems = [
+        f"charges {' and '.join(sorted(ids.values()))} of {meter} differ in `late`; give both the same"
+        for meter, ids in late.items()
+        if len(ids) > 1
     ]
     if problems:
         raise Misconfigured(problems)
-    return [dict(zip(header, record, strict=True)) for record in records]
+    return frozenset(key32(meter) for meter, ids in late.items() if "running" in ids)
 
 
-def _json(text: str) -> list[Mapping[str, object]]:
-    values: list[object] = []
-    try:
-        if text.lstrip().startswith("["):
-            values += _loads(text)
-        else:
-            values += [_loads(line) for line in text.splitlines() if line.strip()]
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise Misconfigured([f"is not readable as JSON, neither an array nor one object a line: {error}"]) from error
-    strange = [number for number, value in enumerate(values, start=1) if not isinstance(value, dict)]
-    if strange:
-        raise Misconfigured([f"row {number}: is no JSON object" for number in strange])
-    return [value for value in values if isinstance(value, dict)]
+def _grid(charges: Sequence[Charge], registry: Registry) -> dict[int, int]:
+    """Return seconds of a cell by meter, for percentiles; two of one meter share the longest that divides both.
+
+    An event is an observation however long it lasts.
+    """
+    grid: dict[int, int] = {}
+    for charge in charges:
+        if charge.aggregate == "percentile" and charge.percentile is not None:
+            for meter in (key32(key) for key in charge.meters if registry[key].kind != "event"):
+                grid[meter] = gcd(grid.get(meter, 0), charge.percentile.cell_seconds)
+    return grid
 
 
-def _loads(text: str) -> Any:
-    return json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
-
-
-def _parquet(path: Path) -> list[Mapping[str, object]]:
-    _check_size(path)
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise Misconfigured([f"is not readable as Parquet: {error}"]) from error
-    binary = [f.name for f in table.schema if pa.types.is_floating(f.type)]
-    if binary:
-        raise Misconfigured(
-            [f"column {n!r} holds binary fractions; store it as decimal, integer or text" for n in binary]
-        )
-    rows: Sequence[Mapping[str, object]] = table.to_pylist()
-    return [{name: _plain(value) for name, value in row.items()} for row in rows]
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, list):  # Arrow's map type comes as pairs
-        return dict(value)
-    if isinstance(value, dict):  # Arrow's struct type has every key in every row
-        return {key: item for key, item in value.items() if item is not None}
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat() if value.tzinfo else value.isoformat()
-    if isinstance(value, Decimal):
-        return f"{value:f}"  # never with an exponent
-    return value if value is None else str(value)
+def _account_tables(lines: pa.Table, price_list: PriceList, span: Period, terms: Terms) -> list[pa.Table]:
+    """Return the lines of the account's terms, one table a window; a line counts where its window starts."""
+    start, key, amount, digest = (
+        lines[name].to_numpy() for name in ("window_start", "price_id", "amount_micros", "digest")
+    )
+    tables = []
+    for size in account_windows(price_list):
+        for window in calendar.windows(span, size, terms.zone):
+            inside = (start >= window.start) & (start < window.end) & (key != 0)
+            keys, of = np.unique(key[inside], return_inverse=True)
+            spent: dict[tuple[str, str], int] = {}
+            for one, micros in zip(keys.tolist(), grouped_totals(amount[inside], of, len(keys)), strict=True):
+                entry = price_list.by_key[one]
+                spent[entry.product, entry.charge] = spent.get((entry.product, entry.charge), 0) + micros
+            behind = int(np.bitwise_xor.reduce(digest[inside])) if len(keys) else 0
+            tables.append(account_lines(spent, window, size, price_list, terms, behind))
+    return tables

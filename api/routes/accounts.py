@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from api.auth import READ, access
+from api.auth import READ, Caller, access, actor_of
 from api.models import AccountBody, AccountView, Page
 from api.parameters import LIMIT_DEFAULT, Limit, refuse_unknown
 from api.problems import Problem, invalid
@@ -12,6 +12,7 @@ from api.scope import Scope
 from api.services import Use
 from billing.accounts import UNATTRIBUTED, check_account
 from billing.accounts import put_account as write_account
+from billing.catalogue_values import Act
 from billing.protocol import Account
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
@@ -49,22 +50,23 @@ def get_account(request: Request, account: AccountId, scope: Scope) -> AccountVi
     **access("provider", "admin", "product"),
 )
 def put_account(
-    request: Request, response: Response, account: NewAccountId, body: AccountBody, scope: Scope, use: Use
+    request: Request, response: Response, account: NewAccountId, body: AccountBody, scope: Scope, key: Caller, use: Use
 ) -> AccountView:
     """Create an account (201) or change it (200)."""
     refuse_unknown(request)
     if account in RESERVED:
         raise Problem("conflict", f"{account} stands for usage that no rule maps: choose another id")
-    wanted = Account(id=account, **body.model_dump())
+    wanted = Account(id=account, **{**body.model_dump(), "groups": tuple(body.groups)})
     try:
         check_account(wanted)
     except ValueError as error:
         raise invalid("/", str(error)) from error
     known = {one.account.id for one in scope.accounts()}
-    write_account(use.books, wanted, use.clock())
+    now = use.clock()
+    write_account(use.books, wanted, now, Act(actor_of(key), now))
     use.directory.refresh()
     response.status_code = 200 if account in known else 201
-    return view(wanted)
+    return view(use.books.account(account) or wanted)
 
 
 def view(account: Account) -> AccountView:
@@ -76,4 +78,5 @@ def view(account: Account) -> AccountView:
         timezone=account.timezone,
         cycle=account.cycle,
         price_list=account.price_list,
+        groups=list(account.groups),
     )

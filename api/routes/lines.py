@@ -1,6 +1,8 @@
 """GET lines: what is charged; and the whole way from one line back to its samples."""
 
-from typing import Annotated, Final
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 
@@ -24,17 +26,15 @@ from api.parameters import (
 from api.present import Priced, hexed, line_items, window
 from api.prices import PriceVersions
 from api.problems import Problem
+from api.proof import Prover
 from api.scope import Scope
 from api.services import Services, Use
-from rating.explain import LineNames, Step, explain, verify
+from rating.explain import LineNames, Step, explain
+from rating.terms import Terms
 from schemas.errors import Invariant
 from schemas.period import iso
-from sinks.warehouse.protocol import UsageRequest
 
 router = APIRouter(prefix="/v1", tags=["rated lines"])
-
-SAMPLES_MAX: Final = 100_000
-"""Samples behind one line: a month of the finest grid has 8,928 cells; events of a busy resource may be more."""
 
 
 def versions_of(request: Request) -> PriceVersions:
@@ -87,75 +87,58 @@ def explain_line(
     priced, superseded = found
     if priced.price_list is None:
         raise Problem("not-found", "the price list version of this line is not in the books, so it cannot be proved")
-    question, usage = lines.recompute(use, scope, scoped, priced.line, priced.revision)
+    whole = versions_of(request).effective(scoped.account, priced.rating) if priced.rating else None
+    price_list = whole or priced.price_list
+    priced = replace(priced, price_list=price_list)
     item = line_items(use, [priced])[0]
+    prover = Prover(use, scope, scoped, priced)
     first = position[0] if position else 0
-    samples, more = _samples(use, question, priced, first, limit)
-    text = _explained(use, priced, item)
-    price = priced.price_list.by_key.get(priced.line.price_id)
+    samples, total = prover.samples(first, limit)
+    text = _explained(use, priced, item, prover.terms)
+    price = price_list.by_key.get(priced.line.price_id)
     return models.Explanation(
         line=item,
         superseded=superseded,
         sentence=text[0],
         steps=[models.Step(name=step.name, text=step.text) for step in text[1]],
-        price_list_digest=priced.price_list.digest,
+        price_list_digest=price_list.digest,
         valid=window(price.valid.start, price.valid.end) if price else None,
-        verification=_verified(usage, priced, item),
-        samples=samples,
-        next_cursor=next_cursor(request, [first + limit]) if more else None,
+        verification=_verified(prover, item, total),
+        samples=[_sample(row) for row in samples],
+        next_cursor=next_cursor(request, [first + limit]) if total > first + limit else None,
     )
 
 
-def _explained(use: Services, priced: Priced, item: LineItem) -> tuple[str, tuple[Step, ...]]:
+def _explained(use: Services, priced: Priced, item: LineItem, terms: Terms) -> tuple[str, tuple[Step, ...]]:
     meter = use.registry.by_id.get(priced.line.meter_id)
     unit = (meter.display_unit, meter.display[meter.display_unit]) if meter else ("base units", 1)
     names = LineNames(item.resource.key, item.meter, item.attributes, unit)
     if priced.price_list is None:
         raise Invariant("only a line with its price list is explained")
-    found = explain(priced.line, priced.price_list, names)
+    found = explain(priced.line, priced.price_list, names, terms)
     return found.sentence, found.steps
 
 
-def _verified(usage: lines.Recomputed, priced: Priced, item: LineItem) -> Verification:
-    line = priced.line
-    if priced.price_list is None:
-        raise Invariant("only a line with its price list is verified")
-    verdict = verify(line, priced.price_list, item.attributes)
-    pairs = (
-        ("quantity", line.quantity, usage.quantity),
-        ("covered seconds", line.covered_seconds, usage.covered_seconds),
-        ("usage digest", line.usage_digest, usage.digest),
-    )
-    differences = [f"{name} is {said}, the samples give {due}" for name, said, due in pairs if said != due]
+def _verified(prover: Prover, item: LineItem, samples: int) -> Verification:
+    proof = prover.prove(item.attributes)
     return Verification(
-        proved=verdict.proved and not differences,
-        differences=[*verdict.differences, *differences],
-        usage_quantity=usage.quantity,
-        usage_samples=usage.samples,
-        usage_digest=hexed(usage.digest),
-        amount_micros=verdict.amount_micros,
-        digest=hexed(verdict.digest),
+        proved=not proof.differences,
+        differences=list(proof.differences),
+        usage_quantity=proof.usage.quantity,
+        usage_samples=samples,
+        usage_digest=hexed(proof.usage.digest),
+        amount_micros=proof.amount_micros,
+        digest=hexed(proof.digest),
     )
 
 
-def _samples(
-    use: Services, question: UsageRequest, priced: Priced, first: int, limit: int
-) -> tuple[list[SampleItem], bool]:
-    """Return samples first … first + limit, and whether more follow."""
-    # The limit of the warehouse counts every attribute set of the resource, so the page is cut here.
-    table = use.warehouse.samples(question, priced.line.resource_id, SAMPLES_MAX)
-    own = [row for row in table.to_pylist() if row["attributes_id"] == priced.line.attributes_id]
-    shown = own[first : first + limit]
-    items = [
-        SampleItem(
-            cell_start=iso(row["cell_start"]),
-            cell_seconds=row["cell_seconds"],
-            covered_seconds=row["covered_seconds"],
-            quantity=row["quantity"],
-            revision=row["revision"],
-            versions=row["versions"],
-            stored_at=stamp(row["stored_at"]),
-        )
-        for row in shown
-    ]
-    return items, len(own) > first + limit
+def _sample(row: Mapping[str, int]) -> SampleItem:
+    return SampleItem(
+        cell_start=iso(row["cell_start"]),
+        cell_seconds=row["cell_seconds"],
+        covered_seconds=row["covered_seconds"],
+        quantity=row["quantity"],
+        revision=row["revision"],
+        versions=row["versions"],
+        stored_at=stamp(row["stored_at"]),
+    )

@@ -6,7 +6,9 @@ and the journal's sequence becomes visible in its own order. The ledger takes so
 far above one debit an hour for each of 100,000 accounts; reads never wait.
 """
 
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +24,7 @@ WRITE_LOCK_KEY: Final = 0x5354_5241_544F_4D45
 LOCK_SECONDS_MAX: Final = 30
 CONNECT_SECONDS_MAX: Final = 10
 POOL_CONNECTIONS_MAX: Final = 10
+_WAL_PAUSE_SECONDS: Final = 0.01
 _WRITE: Final = "stratometer_write"
 _SQLITE_TRANSIENT: Final = {
     "SQLITE_BUSY",
@@ -129,15 +132,28 @@ def _engine(url: URL) -> Engine:
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the driver opens no transaction of its own; _begin_sqlite does
     cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={LOCK_SECONDS_MAX * 1000}")
+    _to_wal(cursor)
     for pragma in (
-        f"busy_timeout={LOCK_SECONDS_MAX * 1000}",
-        "journal_mode=WAL",
         "synchronous=FULL",  # in WAL mode NORMAL may lose the last commits with the power
         "foreign_keys=ON",
         "recursive_triggers=ON",  # or INSERT OR REPLACE would pass the triggers that refuse deletion
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _to_wal(cursor: Any) -> None:
+    """Switch a file to WAL, where it stays. Two that switch a new file at once do not wait for each other: we do."""
+    until = time.monotonic() + LOCK_SECONDS_MAX
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > until:
+                raise
+            time.sleep(_WAL_PAUSE_SECONDS)
 
 
 def _begin_sqlite(connection: Connection) -> None:

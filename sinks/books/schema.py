@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.types import TypeDecorator
@@ -92,6 +93,10 @@ price_list_versions: Final = Table(
     Column("version", Integer, nullable=False),
     Column("document", Text, nullable=False),
     Column("recorded_at", BigInteger, nullable=False),
+    Column("effective_from", BigInteger, nullable=False, server_default="0"),
+    Column("published_by", Text, nullable=False, server_default=""),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("forced", Boolean, nullable=False, server_default=false()),
     PrimaryKeyConstraint("id", "version"),
 )
 

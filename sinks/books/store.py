@@ -2,6 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 
+from billing.catalogue_values import (
+    PLAIN,
+    UNSIGNED,
+    AccountGroup,
+    Act,
+    AuditEntry,
+    CouponLimits,
+    Draft,
+    Publication,
+    Redemption,
+)
 from billing.protocol import (
     Account,
     ApiKey,
@@ -12,7 +23,20 @@ from billing.protocol import (
     Settlement,
     Transfer,
 )
-from sinks.books import accounts, cursors, keys, ledger, migrate, price_lists, rules, settlements
+from sinks.books import (
+    accounts,
+    catalogue_audit,
+    coupons,
+    cursors,
+    drafts,
+    groups,
+    keys,
+    ledger,
+    migrate,
+    price_lists,
+    rules,
+    settlements,
+)
 from sinks.books.engine import Database
 
 
@@ -39,10 +63,10 @@ class SqlBooks:
         """Release connections."""
         self._database.close()
 
-    def put_account(self, account: Account) -> None:
-        """Create or change; raises Conflict for a circle or an unknown parent, ValueError for a bad field."""
+    def put_account(self, account: Account, act: Act = UNSIGNED) -> None:
+        """Create or change; raises Conflict for a circle, an unknown parent or group, ValueError for a bad field."""
         with self._database.write() as connection:
-            accounts.put(connection, account)
+            accounts.put(connection, account, act)
 
     def account(self, account: str) -> Account | None:
         """Return one account."""
@@ -69,10 +93,62 @@ class SqlBooks:
         with self._database.read() as connection:
             return rules.known(connection, as_of)
 
-    def put_price_list(self, price_list: str, document: str, now: int) -> PriceListVersion:
-        """Record a new version, unless the newest has the same document."""
+    def put_group(self, group: AccountGroup, act: Act) -> bool:
+        """Create or change a group; False when it stands just so."""
         with self._database.write() as connection:
-            return price_lists.put(connection, price_list, document, now)
+            return groups.put(connection, group, act)
+
+    def groups(self) -> Sequence[AccountGroup]:
+        """Return all groups, by priority, then id."""
+        with self._database.read() as connection:
+            return groups.all_of(connection)
+
+    def redeem(self, code: str, account: str, limits: CouponLimits, act: Act) -> Redemption:
+        """Record that an account redeems a code from now on; raises Conflict beyond a limit."""
+        with self._database.write() as connection:
+            return coupons.redeem(connection, code, account, limits, act)
+
+    def redemptions(
+        self, account: str | None = None, code: str | None = None, as_of: int | None = None
+    ) -> Sequence[Redemption]:
+        """Return redemptions recorded before an instant (microseconds; None: all), by time, code, account."""
+        with self._database.read() as connection:
+            return coupons.find(connection, account, code, as_of)
+
+    def coupons(self, account: str, as_of: int | None = None) -> Mapping[str, int]:
+        """Return the codes that an account redeemed, each with the instant of its first redemption in seconds."""
+        with self._database.read() as connection:
+            return coupons.first_of_each(connection, account, as_of)
+
+    def put_draft(self, draft: str, document: str, expected: int, act: Act) -> Draft:
+        """Save a draft; raises Conflict unless its revision is the expected one (0: there is none yet)."""
+        with self._database.write() as connection:
+            return drafts.put(connection, draft, document, expected, act)
+
+    def draft(self, draft: str) -> Draft | None:
+        """Return a draft."""
+        with self._database.read() as connection:
+            return drafts.get(connection, draft)
+
+    def drafts(self) -> Sequence[Draft]:
+        """Return all drafts, by id."""
+        with self._database.read() as connection:
+            return drafts.all_of(connection)
+
+    def delete_draft(self, draft: str, expected: int, act: Act) -> None:
+        """Drop a draft; raises Conflict unless its revision is the expected one."""
+        with self._database.write() as connection:
+            drafts.drop(connection, draft, expected, act)
+
+    def put_price_list(self, price_list: str, document: str, now: int, how: Publication = PLAIN) -> PriceListVersion:
+        """Record a new version, unless the newest has the same document; drop the draft that it came from."""
+        with self._database.write() as connection:
+            return price_lists.put(connection, price_list, document, now, how)
+
+    def price_list_versions(self, price_list: str) -> Sequence[PriceListVersion]:
+        """Return all versions of a list, oldest first."""
+        with self._database.read() as connection:
+            return price_lists.versions(connection, price_list)
 
     def price_list(self, price_list: str, as_of: int | None = None) -> PriceListVersion | None:
         """Return the newest version recorded before an instant in microseconds."""
@@ -83,6 +159,13 @@ class SqlBooks:
         """Return the newest version of each list, by id."""
         with self._database.read() as connection:
             return price_lists.newest_of_each(connection)
+
+    def catalogue_audit(
+        self, before: int | None = None, limit: int = 100, subject: str | None = None
+    ) -> Sequence[AuditEntry]:
+        """Return changes of the catalogue with sequence < before, newest first."""
+        with self._database.read() as connection:
+            return catalogue_audit.page(connection, before, limit, subject)
 
     def post(self, transfer: Transfer, now: int) -> bool:
         """Post a transfer; False when the same one stands already."""

@@ -60,10 +60,15 @@ def usage_digest(
     return int(np.bitwise_xor.reduce(hashes, initial=np.uint64(0)))
 
 
-def digest_sql(*, event: bool) -> str:
-    """Return the SQL expression of the digest over rows that have the columns of the same names."""
+def hash_sql(*, event: bool) -> str:
+    """Return the SQL expression of the hash of one row that has the columns of the same names."""
     state = "intHash64(bitOr(bitShiftLeft(toUInt64(cell_start), 32), toUInt64(covered_seconds)))"
     columns = ["toUInt64(quantity)", "resource_id", "toUInt64(meter_id)"]
     for column in columns + (["event_high", "event_low"] if event else []):
         state = f"intHash64(bitXor({state}, {column}))"
-    return f"groupBitXor({state})"
+    return state
+
+
+def digest_sql(*, event: bool) -> str:
+    """Return the SQL expression of the digest over rows that have the columns of the same names."""
+    return f"groupBitXor({hash_sql(event=event)})"

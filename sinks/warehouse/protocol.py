@@ -4,7 +4,7 @@ Reads are bitemporal: `cutoff` counts rows with `stored_at` < cutoff (microsecon
 `stored_at` anew at every attempt, which ends within the insert time-out, and a job's cut-off lies further in the past.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
@@ -12,10 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from rating.tables import CELL_SCHEMA as CELL_SCHEMA
 from rating.tables import LINE_SCHEMA as LINE_SCHEMA
 from rating.tables import USAGE_SCHEMA as USAGE_SCHEMA
 from schemas.claim import Claim
 from schemas.period import Period
+from sinks.warehouse.simulate import RatedRequest, RatedSum
 
 Column = npt.NDArray[np.generic]
 Group = Literal["resource", "attributes", "tenant"]
@@ -205,6 +207,13 @@ class Warehouse(Protocol):
     def usage(self, request: UsageRequest) -> pa.Table:
         """Return usage as USAGE_SCHEMA, each sample counted once in its winning version as of the cut-off."""
 
+    def cells(self, request: UsageRequest) -> pa.Table:
+        """Return the deduplicated observations behind usage as CELL_SCHEMA: cells, and each event by itself.
+
+        Ordered by cell start, resource, meter, attributes, then quantity. `edges` give the period alone. Cells of
+        several resources are added unless the request groups by resource; grouping by tenant is not possible.
+        """
+
     def samples(self, request: UsageRequest, resource_id: int, limit: int) -> pa.Table:
         """Return the deduplicated samples of one resource behind usage, by meter and cell start.
 
@@ -276,3 +285,13 @@ class Warehouse(Protocol):
 
     def query(self, sql: str) -> pa.Table:
         """Run one read-only statement (an analyst's; never built from a tenant's input)."""
+
+    @property
+    def applies_prices(self) -> bool:
+        """Whether `rated` can be asked: an old server lacks integers that are wide enough."""
+
+    def rated(self, request: RatedRequest, update: Callable[[int, int], None] | None = None) -> Sequence[RatedSum]:
+        """Return what lines of usage come to under linear prices, by account and class; memory stays bounded.
+
+        `update` is told how many statements of how many are done.
+        """

@@ -12,10 +12,11 @@ import pyarrow as pa
 from schemas.errors import Invariant, Transient
 from sinks.warehouse import migrate as migrating
 from sinks.warehouse import rating_sql, usage_sql
-from sinks.warehouse.combine import APPROXIMATE, KEYS, SUMS, combined
+from sinks.warehouse.combine import APPROXIMATE, CELL_KEYS, KEYS, SUMS, combined, combined_cells
 from sinks.warehouse.engine import Values
 from sinks.warehouse.names_store import integers
 from sinks.warehouse.protocol import (
+    CELL_SCHEMA,
     SAMPLE_DTYPES,
     USAGE_SCHEMA,
     Column,
@@ -25,7 +26,8 @@ from sinks.warehouse.protocol import (
     MeteredBlock,
     UsageRequest,
 )
-from sinks.warehouse.rating_store import ATTEMPTS_MAX, RatingStore
+from sinks.warehouse.rating_store import ATTEMPTS_MAX
+from sinks.warehouse.simulate_store import SimulationStore
 
 DAY_SECONDS: Final = 86_400
 EVENT_COLUMNS: Final = ("event_high", "event_low")
@@ -67,7 +69,7 @@ class Deadline:
         return left
 
 
-class Store(RatingStore):
+class Store(SimulationStore):
     """The Warehouse protocol over an engine."""
 
     def migrate(self, *, dry_run: bool = False) -> Sequence[str]:
@@ -136,6 +138,27 @@ class Store(RatingStore):
             for source, chunk in self._chunks(request)
         ]
         return combined(parts)
+
+    def cells(self, request: UsageRequest) -> pa.Table:
+        """Return the deduplicated observations behind usage as CELL_SCHEMA, as of the cut-off.
+
+        Raises:
+            ValueError: edges are not two or more ascending instants.
+            Invariant: a request that keeps tenants apart.
+            Poison: ``usage_too_large``: a sum over resources does not fit into 64 bits.
+        """
+        window = usage_sql.window_of(request)
+        if "tenant" in request.group:
+            raise Invariant("single observations carry no tenant: ask for each tenant's claims by itself")
+        if usage_sql.relevant(request.claims, window) == [] or request.meters == []:
+            return CELL_SCHEMA.empty_table()
+        in_global = self.engine.capability.in_global
+        names = [*CELL_KEYS, *SUMS, "digest", APPROXIMATE]
+        parts: dict[usage_sql.Source, list[pa.Table]] = {source: [] for source in usage_sql.SOURCES}
+        for source, chunk in self._chunks(request):
+            found = self.engine.select(usage_sql.cells_sql(source, request, in_global, chunk))
+            parts[source].append(found.rename_columns(names))
+        return combined_cells(parts["samples"], parts["events"])
 
     def samples(self, request: UsageRequest, resource_id: int, limit: int) -> pa.Table:
         """Return the deduplicated samples of one resource behind usage, by meter and cell start (SAMPLES_SCHEMA)."""

@@ -14,8 +14,8 @@ from typing import Final, Literal
 from schemas.claim import Claim
 from schemas.period import Period
 from sinks.warehouse.claims import claim_condition, numbers, resource_filter, within
-from sinks.warehouse.combine import APPROXIMATE
-from sinks.warehouse.digest import digest_sql
+from sinks.warehouse.combine import APPROXIMATE, CELL_KEYS, SUMS
+from sinks.warehouse.digest import digest_sql, hash_sql
 from sinks.warehouse.protocol import NOW, UsageRequest
 from sinks.warehouse.segments import runs_of, segment_sql
 
@@ -72,7 +72,9 @@ def rows_sql(source: Source, request: UsageRequest) -> str:
     return f"SELECT count() AS rows FROM {source} WHERE {' AND '.join(_wanted(source, request))}"
 
 
-def winners_sql(source: Source, request: UsageRequest, in_global: str, chunk: Chunk | None = None) -> str:
+def winners_sql(
+    source: Source, request: UsageRequest, in_global: str, chunk: Chunk | None = None, more: str = ""
+) -> str:
     """Return the SQL of the winning version of each identity, before it is known whose it is.
 
     Args:
@@ -80,6 +82,7 @@ def winners_sql(source: Source, request: UsageRequest, in_global: str, chunk: Ch
         request: the request; its groups do not matter here.
         in_global: IN, or GLOBAL IN where facts are sharded.
         chunk: which range of identities, None for all.
+        more: columns wanted beside those that usage needs, each after a comma.
     """
     known = [] if request.cutoff >= NOW else [f"stored_at < {request.cutoff}"]
     if chunk:
@@ -87,7 +90,7 @@ def winners_sql(source: Source, request: UsageRequest, in_global: str, chunk: Ch
         known += [f"{column} >= {chunk.first}", f"{column} <= {chunk.last}"]
     identity = IDENTITY[source]
     order = f"{identity.replace(',', ' DESC,')} DESC, rank DESC"
-    columns = "tenant_id, resource_id, meter_id, attributes_id, cell_start, covered_seconds, quantity"
+    columns = f"tenant_id, resource_id, meter_id, attributes_id, cell_start, covered_seconds, quantity{more}"
     if source == "events":
         columns += ", event_high, event_low"
     conditions = " AND ".join(_candidates(source, request, _wanted(source, request), known, in_global))
@@ -114,6 +117,28 @@ def usage_sql(source: Source, request: UsageRequest, in_global: str, chunk: Chun
         f" FROM ({winners_sql(source, request, in_global, chunk)}){where}"
         f" GROUP BY {', '.join(f'key_{name}' for name in keys)}"
     )
+
+
+def cells_sql(source: Source, request: UsageRequest, in_global: str, chunk: Chunk | None = None) -> str:
+    """Return the SQL of single observations: CELL_KEYS, SUMS, digest and the sum in floating point; no order.
+
+    Cells of several resources come as one where the request does not keep resources apart; events never do.
+    """
+    event, apart = source == "events", "resource" in request.group
+    kept = {"resource_id": apart, "attributes_id": "attributes" in request.group}
+    keys = {name: name if kept.get(name, True) else "toUInt64(0)" for name in CELL_KEYS}
+    each = ("quantity", "toInt64(covered_seconds)", "toUInt64(1)", hash_sql(event=event), "toFloat64(quantity)")
+    if not (event or apart):
+        sums = ("sum(quantity)", "sum(toInt64(covered_seconds))", "count()", digest_sql(event=False))
+        each = (*sums, "sum(toFloat64(quantity))")
+    # Aliases of their own, as above.
+    facts = zip((*SUMS, "digest", APPROXIMATE), each, strict=True)
+    chosen = [f"{expression} AS cell_of_{name}" for name, expression in (*keys.items(), *facts)]
+    whose = counted(source, request)
+    where = f" WHERE {' AND '.join(whose)}" if whose else ""
+    by = "" if event or apart else f" GROUP BY {', '.join(f'cell_of_{name}' for name in keys)}"
+    winners = winners_sql(source, request, in_global, chunk, ", cell_seconds")
+    return f"SELECT {', '.join(chosen)} FROM ({winners}){where}{by}"
 
 
 def counted(source: Source, request: UsageRequest) -> list[str]:

@@ -4,7 +4,9 @@ import typer
 
 from stratometer.commands import (
     apply,
+    catalogue,
     collect,
+    coupons,
     deadletters,
     demo,
     doctor,
@@ -15,6 +17,7 @@ from stratometer.commands import (
     reconcile,
     serve,
     settle,
+    simulate,
     worker,
 )
 
@@ -27,8 +30,11 @@ def register(app: typer.Typer) -> None:
         worker,
         collect,
         settle,
+        simulate,
         migrate,
         apply,
+        catalogue,
+        coupons,
         deadletters,
         rate,
         reconcile,

@@ -9,6 +9,8 @@ from stratometer.log import configure
 from stratometer.settings import Settings, load
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+Force = Annotated[bool, typer.Option("--force", help="Publish price lists that change the past; needs --reason.")]
+Reason = Annotated[str, typer.Option(help="Why; the audit of the catalogue keeps it.")]
 DataDir = Annotated[Path | None, typer.Option(help="Folder for spools, chDB and SQLite.")]
 
 

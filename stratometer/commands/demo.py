@@ -16,6 +16,7 @@ from billing.ledger import wallet
 from collectors.runner import CollectLoop
 from collectors.schedule import Schedule
 from collectors.simulator import Plan
+from pipeline.simulation.view import simulation_json
 from schemas.clock import system_clock
 from schemas.errors import Invariant
 from schemas.ids import account_id
@@ -24,9 +25,10 @@ from schemas.period import SECOND, Period
 from stratometer.commands.collect import LIVE_COLLECTOR, LIVE_SECONDS, present
 from stratometer.commands.common import Json
 from stratometer.commands.reconcile import show
+from stratometer.commands.simulate import show as show_simulation
 from stratometer.compose import Embedded, Parts, embedded, open_dead_letters, open_parts, open_spool
 from stratometer.demo.checks import all_checks
-from stratometer.demo.month import COLLECTOR, MonthDone, provide, run_month
+from stratometer.demo.month import COLLECTOR, MonthDone, provide, run_month, simulate_draft
 from stratometer.exit_codes import Exit
 from stratometer.export import document
 from stratometer.ingest import COLLECTOR as API_COLLECTOR
@@ -86,12 +88,15 @@ def register(app: typer.Typer) -> None:
             if export:
                 with export.open("wb") as file:
                     file.writelines(document(parts, period))
+            trial = simulate_draft(parts, period)
             facts = _facts(parts, done, period, round(time.monotonic() - began, 1))
             if json:
-                print_json(facts | {"checks": [asdict(c) | {"holds": c.holds} for c in found]})
+                checks = [asdict(c) | {"holds": c.holds} for c in found]
+                print_json(facts | {"checks": checks, "simulation": simulation_json(trial)})
             else:
                 _show(facts)
                 show(found)
+                show_simulation(trial)
             if not all(c.holds for c in found):
                 raise typer.Exit(Exit.CHECK_FAILED)
             if listener is not None:
@@ -112,8 +117,11 @@ def _facts(parts: Parts, done: MonthDone, period: Period, seconds: float) -> dic
     counters = parts.warehouse.counters()
     accounts = {}
     for account in parts.directory.accounts().values():
-        ratings = parts.warehouse.ratings([account_id(account.id)], period)
-        settlements = parts.books.settlements(account.id)
+        # Windows are those of the account's zone, and fees are due of the months after it, too: what lies in this
+        # month by its middle is this month's.
+        near = parts.warehouse.ratings([account_id(account.id)], period)
+        ratings = [r for r in near if (r.window.start + r.window.end) // 2 in period]
+        settlements = [s for s in parts.books.settlements(account.id) if (s.cycle_start + s.cycle_end) // 2 in period]
         if not ratings:
             continue
         currency = ratings[0].currency

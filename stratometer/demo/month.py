@@ -7,19 +7,25 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import TypeVar
 
+from billing.catalogue_values import Act
 from collectors.runner import CollectLoop
 from collectors.schedule import Schedule
 from collectors.simulator import Fleet, Plan, Simulator, build
 from collectors.spool import Spool
 from pipeline.settle import SettleReport
+from pipeline.simulation.cohorts import Asked
+from pipeline.simulation.model import Simulation
+from pipeline.simulation.run import Simulator as PriceSimulator
 from schemas.period import Period
 from stratometer import provider_file
 from stratometer.compose import Embedded, Parts
+from stratometer.months import month_name
 
 T = TypeVar("T")
 
 COLLECTOR = "demo"
 PROVIDER = "provider.yaml"
+DRAFT = "draft.yaml"
 
 
 @dataclass
@@ -50,7 +56,8 @@ class MonthDone:
 def provide(parts: Parts) -> None:
     """Bring the demo's accounts, rules, prices and grants into the books; the second time changes nothing."""
     text = resources.files("stratometer.demo").joinpath(PROVIDER).read_text(encoding="utf-8")
-    provider_file.apply(provider_file.read(text, parts.registry), parts.books, parts.clock())
+    act = Act("demo", parts.clock(), "the demo brings its own price lists")
+    provider_file.apply(provider_file.read(text, parts.registry), parts.books, parts.registry, act, force=True)
     parts.directory.refresh()
 
 
@@ -76,6 +83,13 @@ def run_month(
     told("settling", 0)
     report = timings.run("settle", lambda: parts.settler.run(lambda done, _all: told("settling", done)))
     return MonthDone(fleet, spool.appended_samples, report, timings)
+
+
+def simulate_draft(parts: Parts, period: Period) -> Simulation:
+    """Rate the month under the demo's draft beside the list in force; nothing is written."""
+    draft = resources.files("stratometer.demo").joinpath(DRAFT).read_text(encoding="utf-8")
+    simulator = PriceSimulator(parts.warehouse, parts.books, parts.directory, parts.registry, parts.clock)
+    return simulator.simulate(Asked(draft, month=month_name(period.start)))
 
 
 def _collect(loop: CollectLoop, spool: Spool, stream: Embedded, told: Callable[[str, int], None]) -> None:

@@ -48,8 +48,9 @@ def test_the_examples_work(api: Api, url: str, world: World) -> None:
         words = shlex.split(filled)[1:]
         pairs = [words[i + 1].partition(": ") for i, word in enumerate(words) if word == "-H"]
         headers = {name: value for name, _, value in pairs}
-        body = next((words[i + 1] for i, w in enumerate(words) if w == "-d"), None)
+        body = next((words[i + 1] for i, w in enumerate(words) if w in ("-d", "--data-binary")), None)
+        method = next((words[i + 1] for i, w in enumerate(words) if w == "-X"), "POST" if body else "GET")
         target = next(w for w in words if w.startswith("http"))
-        answer = httpx.request("POST" if body else "GET", target, headers=headers, content=body)
+        answer = httpx.request(method, target, headers=headers, content=body)
         assert answer.is_success, answer.text
         assert json.loads(answer.text)

@@ -103,7 +103,12 @@ def test_price_lists_are_versions_and_mistakes_are_all_listed(api: Api) -> None:
     assert (first.status_code, first.json()["version"]) == (200, 1)
     assert product.put("/v1/price-lists/special", content=text, headers=yaml).json()["version"] == 1
     dearer = text.replace('"0.01"', '"0.02"')
-    assert product.put("/v1/price-lists/special", content=dearer, headers=yaml).json()["version"] == 2
+    refused = product.put("/v1/price-lists/special", content=dearer, headers=yaml)
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/back-dating")
+    assert "2026-01-01T00:00:00Z" in refused.json()["detail"]
+    forced = {"force": "true", "reason": "a wrong price"}
+    again = product.put("/v1/price-lists/special", content=dearer, headers=yaml, params=forced)
+    assert (again.json()["version"], again.json()["forced"], again.json()["reason"]) == (2, True, "a wrong price")
     assert product.get("/v1/price-lists/special").json()["document"] == dearer
     stamp = first.json()["recorded_at"][:-4] + "999Z"
     old = product.get("/v1/price-lists/special", params={"as_of": stamp})

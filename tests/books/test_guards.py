@@ -1,5 +1,6 @@
 """What the database itself refuses, migrations, and errors of the engines: invariants 11 and 12."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
+from billing.catalogue_values import Act, CouponLimits
 from billing.ledger import grant
 from billing.protocol import Account, Books, MappingRule
 from schemas.errors import Invariant, Misconfigured, Transient
@@ -30,6 +32,11 @@ REFUSED = [
     "UPDATE mapping_rules SET retired_at = 9 WHERE retired_at = 5",
     "DELETE FROM mapping_rules",
     "DELETE FROM accounts",
+    "UPDATE catalogue_audit SET actor = 'other'",
+    "DELETE FROM catalogue_audit",
+    "UPDATE coupon_redemptions SET redeemed_at = 0",
+    "DELETE FROM coupon_redemptions",
+    "INSERT INTO account_group_members VALUES ('acme', 'nowhere')",
     # entries: a further one for a posted transfer, one without a transfer, one of zero
     "INSERT INTO entries VALUES (1, 9, 'grants', 'CU', 5)",
     "INSERT INTO entries VALUES (50, 0, 'grants', 'CU', 5)",
@@ -51,6 +58,7 @@ def filled(books: Books) -> Books:
     books.post(grant("acme", Money(9, "CU"), "k", 0), 1)
     settle(books, rated({"vm": 3}))
     books.put_price_list("default", "x", 1)
+    books.redeem("AUTUMN", "acme", CouponLimits(), Act("k", 1_000_000))
     for tenant in ("a", "b"):
         books.add_rule(MappingRule(0, "vc", tenant, "acme"), 1)
     books.retire_rule(1, 5)
@@ -63,7 +71,15 @@ def test_the_database_refuses(filled: Books, database: Database) -> None:
         with pytest.raises(Invariant, match="refused"), database.write() as connection:
             connection.execute(text(statement))
     if database.dialect == "postgresql":
-        for table in ("transfers", "entries", "settlements", "price_list_versions", "mapping_rules"):
+        for table in (
+            "transfers",
+            "entries",
+            "settlements",
+            "price_list_versions",
+            "mapping_rules",
+            "catalogue_audit",
+            "coupon_redemptions",
+        ):
             with pytest.raises(Invariant, match="refused"), database.write() as connection:
                 connection.execute(text(f"TRUNCATE {table} CASCADE"))
     else:
@@ -93,10 +109,10 @@ def test_migrations(books_url: str) -> None:
     books = open_books(books_url)
     with pytest.raises(Misconfigured, match="migrate"):
         books.accounts()
-    assert list(books.migrate(dry_run=True)) == ["0001"]
+    assert list(books.migrate(dry_run=True)) == ["0001", "0002"]
     with pytest.raises(Misconfigured, match="migrate"):
         books.accounts()
-    assert list(books.migrate()) == ["0001"]
+    assert list(books.migrate()) == ["0001", "0002"]
     books.put_account(Account("acme", "x"))
     assert list(books.migrate()) == []
     assert list(books.migrate(dry_run=True)) == []
@@ -126,6 +142,36 @@ def test_sqlite_is_durable_and_strict(tmp_path: Path) -> None:
         pragmas = ("journal_mode", "synchronous", "foreign_keys", "recursive_triggers")
         assert [connection.execute(text(f"PRAGMA {name}")).scalar() for name in pragmas] == ["wal", 2, 1, 1]
     database.close()
+
+
+class Cursor:
+    """Refuses so often, as a file does whose mode somebody else is switching."""
+
+    def __init__(self, name: str, refusals: int) -> None:
+        self.name, self.refusals, self.asked = name, refusals, 0
+
+    def execute(self, statement: str) -> None:
+        assert statement == "PRAGMA journal_mode=WAL"
+        self.asked += 1
+        if self.asked <= self.refusals:
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorname = self.name
+            raise error
+
+
+def test_a_new_file_is_switched_to_wal_by_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = Cursor("SQLITE_BUSY", 3)
+    engine._to_wal(busy)
+    assert busy.asked == 4
+    other = Cursor("SQLITE_READONLY", 1)
+    with pytest.raises(sqlite3.OperationalError):
+        engine._to_wal(other)
+    assert other.asked == 1
+    monkeypatch.setattr(engine, "LOCK_SECONDS_MAX", -1)
+    for_ever = Cursor("SQLITE_BUSY", 9)
+    with pytest.raises(sqlite3.OperationalError):
+        engine._to_wal(for_ever)
+    assert for_ever.asked == 1
 
 
 @pytest.mark.parametrize(

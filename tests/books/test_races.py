@@ -8,11 +8,13 @@ from typing import TypeVar
 import pytest
 
 from billing.auditor import audit
+from billing.catalogue_values import Act, CouponLimits, Publication
 from billing.journal import all_transfers
 from billing.ledger import grant
 from billing.protocol import Account, Books, MappingRule
 from schemas.errors import Conflict
 from schemas.money import Money
+from schemas.period import SECOND
 from sinks.books.connect import open_books
 from tests.books.stories import ACME, DAY, decide, rated
 
@@ -77,6 +79,38 @@ def test_versions_and_rules_are_assigned_once(books: Books) -> None:
     )
 
 
+def test_limits_of_coupons_and_drafts_hold_for_many_writers(books: Books) -> None:
+    books.put_account(Account("acme", "x"))
+
+    def redeem(number: int) -> bool:
+        try:
+            books.redeem("SALE", "acme", CouponLimits(redemptions=3, per_account=100), Act("k", number * SECOND))
+        except Conflict:
+            return False
+        return True
+
+    def save(number: int) -> bool:
+        try:
+            books.put_draft("default", f"document {number}", 0, Act("k", 1))
+        except Conflict:
+            return False
+        return True
+
+    def publish(number: int) -> bool:
+        try:
+            books.put_price_list("default", f"document {number}", 1, Publication(expected=0))
+        except Conflict:
+            return False
+        return True
+
+    assert sum(together(redeem)) == 3
+    assert sum(together(save)) == 1
+    assert sum(together(publish)) == 1
+    entries = books.catalogue_audit()
+    assert [e.sequence for e in entries] == list(range(len(entries), 0, -1))
+    assert len(entries) == 5
+
+
 def test_a_reader_that_follows_the_journal_misses_nothing(books: Books) -> None:
     books.put_account(ACME)
     seen: list[int] = []
@@ -95,7 +129,7 @@ def test_migrations_at_once(books_url: str) -> None:
         books.close()
         return applied
 
-    assert sorted(together(migrate, 3)) == [[], [], ["0001"]]
+    assert sorted(together(migrate, 3)) == [[], [], ["0001", "0002"]]
 
 
 def together(do: Callable[[int], Answer], times: int = 2 * WRITERS) -> list[Answer]:

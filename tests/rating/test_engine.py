@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rating import engine
+from rating import linear
+from rating.decimals import shown
 from rating.engine import Rated, rate
 from rating.exact import INT64_MAX
-from rating.explain import line_at, verify
+from rating.explain import line_at
 from rating.tables import LINE_SCHEMA, USAGE_SCHEMA
+from rating.verify import verify
 from rating.windows import Segments, segments, segments_of
 from schemas.errors import Invariant, Poison
 from schemas.meters import QUANTITY_MAX
@@ -69,9 +71,9 @@ def test_every_row_is_one_line_and_equals_the_reference(rows: list[Row]) -> None
     plain = [
         {
             "id": p.id,
-            "meter": p.meter,
-            "amount": p.amount,
-            "size": p.unit_size,
+            "meter": p.charge.meters[0],
+            "amount": shown(p.tiers[0].amount),
+            "size": p.unit.size,
             "when": dict(p.when),
             "from": p.valid.start,
             "to": p.valid.end,
@@ -95,7 +97,7 @@ def test_every_row_is_one_line_and_equals_the_reference(rows: list[Row]) -> None
     assert rated.unpriced == sum(not d[6] for d in due)
     for index in range(len(lines)):
         line = line_at(rated.lines, index)
-        assert verify(line, LISTED, SETS[line.attributes_id]).proved
+        assert verify(line, LISTED, SETS[line.attributes_id], REGISTRY).proved
 
 
 @given(ROWS)
@@ -177,7 +179,7 @@ def test_sums_beyond_64_bits_stay_exact() -> None:
 def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [(T0, r, "vm.running", 0, r * 1000) for r in range(1, 20)]
     whole = rated_of(rows)
-    monkeypatch.setattr(engine, "CHUNK_ROWS", 4)
+    monkeypatch.setattr(linear, "CHUNK_ROWS", 4)
     assert rated_of(rows) == whole
 
 

@@ -6,8 +6,9 @@ from fractions import Fraction
 import pytest
 
 from rating.engine import rate
-from rating.explain import Line, LineNames, explain, line_at, quantity_text, verify
+from rating.explain import Line, LineNames, explain, line_at, quantity_text
 from rating.price_list import PriceList
+from rating.verify import verify
 from rating.windows import segments_of
 from schemas.errors import Invariant
 from schemas.period import Period
@@ -72,7 +73,7 @@ def test_an_unpriced_line_says_so() -> None:
         "1/3 GiB·h of disk.capacity {tier: gold} are unpriced: list l v1 has no price for them at that time"
     )
     assert [s.name for s in found.steps] == ["usage", "quantity", "unpriced"]
-    assert verify(line, listed, {"tier": "gold"}).proved
+    assert verify(line, listed, {"tier": "gold"}, REGISTRY).proved
 
 
 def test_a_price_of_another_version_is_refused() -> None:
@@ -84,15 +85,15 @@ def test_a_price_of_another_version_is_refused() -> None:
 def test_verify_finds_every_difference() -> None:
     listed = list_of(disk(), rounding={"mode": "half_up", "digits": 3})
     line, gold = line_of(listed, 3 * GIB_H), {"tier": "gold"}
-    verdict = verify(line, listed, gold)
+    verdict = verify(line, listed, gold, REGISTRY)
     assert verdict.proved
     assert (verdict.amount_micros, verdict.digest, verdict.price_id) == (12_000, line.digest, line.price_id)
-    assert verify(replace(line, amount_micros=12_001), listed, gold).differences == (
+    assert verify(replace(line, amount_micros=12_001), listed, gold, REGISTRY).differences == (
         "amount is 12001, recomputed 12000",
     )
-    assert len(verify(replace(line, quantity=GIB_H), listed, gold).differences) == 2
-    assert len(verify(line, listed, {}).differences) == 3
-    assert len(verify(line, listed.with_version(2), gold).differences) == 2
+    assert len(verify(replace(line, quantity=GIB_H), listed, gold, REGISTRY).differences) == 2
+    assert len(verify(line, listed, {}, REGISTRY).differences) == 3
+    assert len(verify(line, listed.with_version(2), gold, REGISTRY).differences) == 2
 
 
 @pytest.mark.parametrize(

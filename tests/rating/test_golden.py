@@ -7,8 +7,10 @@ import pytest
 import yaml
 
 from rating.engine import rate
-from rating.explain import LineNames, explain, line_at, verify
-from rating.usage_rows import span_of, usage_rows, usage_table
+from rating.explain import LineNames, explain, line_at
+from rating.usage_rows import span_of, usage_rows
+from rating.usage_spread import usage_table
+from rating.verify import verify
 from rating.windows import segments_of
 from schemas.money import micros_of
 from schemas.period import iso
@@ -52,7 +54,7 @@ def test_amount(case: dict[str, str]) -> None:
     due = micros_of(case["amount"])
     assert (line.amount_micros, rated.total_micros, rated.lines.num_rows) == (due, due, 1)
     assert amount_micros(rows[0].quantity, case["price"], meter.display[per], mode, digits) == due
-    assert verify(line, prices, {}).proved
+    assert verify(line, prices, {}, REGISTRY).proved
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda s: str(s["story"]))
@@ -68,7 +70,7 @@ def test_story(story: dict[str, Any]) -> None:
     for index in range(rated.lines.num_rows):
         line = line_at(rated.lines, index)
         attributes = used.attribute_sets[line.attributes_id]
-        assert verify(line, listed, attributes).proved
+        assert verify(line, listed, attributes, REGISTRY).proved
         meter = REGISTRY.by_id[line.meter_id]
         unit = (meter.display_unit, meter.display[meter.display_unit])
         assert explain(line, listed, LineNames("r", meter.key, attributes, unit)).sentence

@@ -2,18 +2,17 @@
 
 import json
 import re
-from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from rating.price_list import parse
+from rating.terms import Terms
 from schemas.errors import Misconfigured
-from stratometer import rate_files as module
-from stratometer.rate_files import ROW_COLUMNS, explanations, line_rows, rate_files, read_rows
+from schemas.period import Period, parse_instant
+from stratometer.rate_files import FileRating, corrected, rate_files, rate_text
+from stratometer.rate_rows import ROW_COLUMNS, explanations, line_rows
 from tests.rating.helpers import EXAMPLES, REGISTRY
 
 PRICES = EXAMPLES / "prices.yaml"
@@ -29,10 +28,27 @@ EXPECTED = [
 ]
 BODY = "resource,meter,from,to,quantity\n"
 GOOD = "vm/a,vm.running,2026-01-01T00:00:00Z,2026-01-01T01:00:00Z,3600\n"
+JANUARY = Period(parse_instant("2026-01-01T00:00:00Z"), parse_instant("2026-02-01T00:00:00Z"))
 
 
-def short(rows: list[dict[str, str]]) -> list[tuple[str, ...]]:
-    return sorted(tuple(r[c] for c in ("resource", "from", "quantity", "unit", "price", "amount")) for r in rows)
+def document(*charges: dict[str, Any], **head: Any) -> str:
+    products = [{"id": "p", "charges": list(charges)}]
+    return json.dumps({"id": "l", "name": "L", "currency": "CU", "window": "day", "products": products, **head})
+
+
+def charge(id: str, meter: str | None, per: str | None, amount: str | None, **more: Any) -> dict[str, Any]:
+    fields = {"id": id, "meter": meter, "per": per, **more}
+    price = {} if amount is None else {"prices": [{"amount": amount}]}
+    return {key: value for key, value in fields.items() if value is not None} | price
+
+
+def row(start: str, end: str = "", quantity: str = "3600", **more: str) -> dict[str, str]:
+    times = {"from": f"2026-{start}Z", "to": f"2026-{end}Z" if end else ""}
+    return {"resource": "vm/a", "meter": "vm.running", "quantity": quantity, **times, **more}
+
+
+def short(rating: FileRating, *columns: str) -> list[tuple[str, ...]]:
+    return [tuple(r[c] for c in columns) for r in line_rows(rating)]
 
 
 def problems_of(usage: Path, prices: Path = PRICES, zone: str = "UTC") -> list[str]:
@@ -41,43 +57,39 @@ def problems_of(usage: Path, prices: Path = PRICES, zone: str = "UTC") -> list[s
     return list(caught.value.problems)
 
 
-@pytest.fixture
-def lines_file(tmp_path: Path) -> Path:
-    rows = json.loads((EXAMPLES / "usage.json").read_text(encoding="utf-8"))
-    path = tmp_path / "usage.jsonl"
-    path.write_text("\n\n".join(json.dumps(r) for r in rows), encoding="utf-8-sig")
-    return path
+def test_the_example() -> None:
+    rating = rate_files(EXAMPLES / "usage.csv", PRICES)
+    assert sorted(short(rating, "resource", "from", "quantity", "unit", "price", "amount")) == EXPECTED
+    assert rating.unpriced_meters == ("ip.address",)
+    assert rating.total_micros == 8_778_000
+    assert list(line_rows(rating)[0]) == list(ROW_COLUMNS)
+    assert line_rows(rate_files(EXAMPLES / "usage.json", PRICES)) == line_rows(rating)
 
 
-@pytest.fixture
-def parquet_file(tmp_path: Path) -> Path:
-    rows = [dict(r) for r in read_rows(EXAMPLES / "usage.json")]
-    attributes = [
-        [(k, v) for k, v in given.items()] if isinstance(given := r.get("attributes"), dict) else [] for r in rows
+def test_the_example_of_models() -> None:
+    """Worked out by hand; 112 vCPU·h and 250 GiB·month are what the commitment and the free quantity leave over."""
+    rating = rate_files(EXAMPLES / "models.csv", EXAMPLES / "models.yaml")
+    assert sorted(r for r in short(rating, "charge", "component", "quantity", "unit", "amount") if r[-1] != "0.00") == [
+        ("calls", "unit", "2500", "call", "1.50"),
+        ("deployment", "unit", "3", "deployment", "7.50"),
+        ("disk", "campaign:disks-2026", "0", "GiB·month", "-4.40"),
+        ("disk", "tier-1", "100", "GiB·month", "10.00"),
+        ("disk", "tier-2", "150", "GiB·month", "12.00"),
+        ("sales", "percent", "249.99", "EUR", "5.45"),
+        ("support", "fee", "2678400", "s", "49.00"),
+        ("traffic", "unit", "10", "Mbit/s", "20.00"),
+        ("vcpu", "commitment", "2678400", "s", "60.00"),
+        ("vcpu", "overage", "112", "vCPU·h", "1.12"),
     ]
-    table = pa.table(
-        {
-            "resource": [r["resource"] for r in rows],
-            "meter": [r["meter"] for r in rows],
-            "from": [datetime.fromisoformat(str(r["from"])).astimezone(UTC) for r in rows],
-            "to": [r.get("to") for r in rows],
-            "quantity": pa.array([Decimal(str(r["quantity"])) for r in rows], pa.decimal128(20, 3)),
-            "unit": [r.get("unit") for r in rows],
-            "attributes": pa.array(attributes, pa.map_(pa.utf8(), pa.utf8())),
-        }
-    )
-    path = tmp_path / "usage.parquet"
-    pq.write_table(table, path)
-    return path
+    assert rating.total_micros == 162_170_000
 
 
-def test_all_formats_give_the_same_lines(lines_file: Path, parquet_file: Path) -> None:
-    found = [rate_files(p, PRICES) for p in (EXAMPLES / "usage.csv", EXAMPLES / "usage.json", lines_file, parquet_file)]
-    for one in found:
-        assert short(line_rows(one)) == EXPECTED
-        assert one.rated == found[0].rated
-    assert found[0].rated.unpriced_meters == ("ip.address",)
-    assert list(line_rows(found[0])[0]) == list(ROW_COLUMNS)
+def test_the_example_of_a_correction() -> None:
+    before, after = (rate_files(EXAMPLES / name, PRICES) for name in ("usage.csv", "usage-corrected.csv"))
+    assert short(corrected(before, after), "resource", "quantity", "unit", "amount") == [
+        ("disk/db-1", "-17.5", "GiB·h", "-0.07"),
+        ("disk/db-1", "20", "GiB·h", "0.08"),
+    ]
 
 
 def test_explanations() -> None:
@@ -95,63 +107,18 @@ def test_the_zone_moves_the_windows() -> None:
     ]
 
 
-def test_problems_of_both_files_are_listed_at_once(tmp_path: Path) -> None:
+def test_problems_of_all_files_are_listed_at_once(tmp_path: Path) -> None:
     usage, prices = tmp_path / "u.csv", tmp_path / "p.yaml"
     usage.write_text(BODY + GOOD.replace("vm.running", "vm.fast") + GOOD.replace("3600", "x"))
-    prices.write_text("id: a\nname: A\n")
+    prices.write_text("id: a\nname: A\nprices: []\n")
     found = problems_of(usage, prices)
-    assert [p.split(": ")[:2] for p in found] == [
-        ["p.yaml", "currency"],
-        ["p.yaml", "prices"],
-        ["u.csv", "row 1"],
-        ["u.csv", "row 2"],
-    ]
+    assert {p.split(": ")[0] for p in found} == {"p.yaml", "u.csv"}
+    assert [p.split(": ")[1] for p in found if p.startswith("u.csv")] == ["row 1", "row 2"]
+    assert "p.yaml: currency: " in "\n".join(found)
     assert "IANA time zone" in problems_of(EXAMPLES / "usage.csv", zone="Mars/Olympus")[0]
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("u.xlsx", b"", "cannot read .xlsx; known are .csv"),
-        ("u", b"", "cannot read a file without suffix"),
-        ("u.csv", b"", "there are no rows"),
-        ("u.csv", BODY.encode(), "there are no rows"),
-        ("u.csv", (BODY + GOOD.strip() + ",surplus\n").encode(), "row 1 has 6 fields, the header has 5"),
-        ("u.csv", (BODY + "vm/a,vm.running\n").encode(), "row 1 has 2 fields, the header has 5"),
-        ("u.csv", (BODY + '"open').encode(), "is not readable as CSV"),
-        ("u.csv", b"resource,resource\n1,2\n", "column 'resource' stands twice"),
-        ("u.csv", b"\xff\xfe\x00", "is not UTF-8 text"),
-        ("u.json", b"\xff\xfe\x00", "is not UTF-8 text"),
-        ("u.json", b"[1,", "neither an array nor one object a line"),
-        ("u.json", b"[1, {}]", "row 1: is no JSON object"),
-        ("u.json", b"[]", "there are no rows"),
-        ("u.json", b"[" * 100_000, "neither an array nor one object a line"),
-        ("u.parquet", b"PAR", "is not readable as Parquet"),
-    ],
-)
-def test_unreadable_usage(tmp_path: Path, name: str, content: bytes, message: str) -> None:
-    path = tmp_path / name
-    path.write_bytes(content)
-    assert message in problems_of(path)[0]
-
-
-def test_files_that_are_absent_or_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert problems_of(tmp_path / "none.csv") == ["none.csv: cannot be read: No such file or directory"]
-    monkeypatch.setattr(module, "FILE_BYTES_MAX", 10)
-    assert "at most 10 are read" in problems_of(EXAMPLES / "usage.csv")[0]
-
-
-def test_binary_fractions_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "u.parquet"
-    pq.write_table(pa.table({"quantity": [0.1]}), path)
-    assert "column 'quantity' holds binary fractions" in problems_of(path)[0]
-
-
-def test_arrow_values(tmp_path: Path) -> None:
-    path = tmp_path / "u.parquet"
-    when = datetime(2026, 1, 1)  # noqa: DTZ001 - a file may hold one without a zone
-    pq.write_table(pa.table({"attributes": [{"a": "x", "b": None}], "from": [when], "quantity": [5]}), path)
-    assert read_rows(path) == [{"attributes": {"a": "x"}, "from": "2026-01-01T00:00:00", "quantity": "5"}]
+    usage.write_text(BODY)
+    assert problems_of(usage) == ["u.csv: there are no rows"]
 
 
 def test_an_event_over_several_windows_names_the_file(tmp_path: Path) -> None:
@@ -160,11 +127,160 @@ def test_an_event_over_several_windows_names_the_file(tmp_path: Path) -> None:
     assert problems_of(path) == ["u.csv: row 1: image.deployment counts events, and the row spans several windows"]
 
 
+def test_windows_of_several_sizes_make_one_rating() -> None:
+    listed = document(
+        charge("hours", "vm.running", "VM·h", "1"),
+        charge("month", "vm.running", "VM·h", None, model="graduated", window="month")
+        | {"prices": [{"tiers": [{"up_to": "1", "amount": "10"}, {"amount": "5"}]}]},
+        charge("base", None, None, "100", model="recurring", every="month"),
+    )
+    rows = [row("01-01T00:00:00", "01-01T01:00:00"), row("01-02T00:00:00", "01-02T01:00:00")]
+    rating = rate_text(listed, rows)
+    assert short(rating, "window_from", "charge", "component", "quantity", "amount") == [
+        ("2026-01-01T00:00:00Z", "hours", "unit", "1", "1.00"),
+        ("2026-01-01T00:00:00Z", "base", "fee", "2678400", "100.00"),
+        ("2026-01-01T00:00:00Z", "month", "tier-1", "1", "10.00"),
+        ("2026-01-01T00:00:00Z", "month", "tier-2", "1", "5.00"),
+        ("2026-01-02T00:00:00Z", "hours", "unit", "1", "1.00"),
+    ]
+    assert rating.total_micros == 117_000_000
+
+
+def test_a_period_without_usage_has_its_fees() -> None:
+    listed = document(charge("base", None, None, "3", model="recurring", every="day"))
+    rating = rate_text(listed, [], "Europe/Prague", period=Period(JANUARY.start, JANUARY.start + 86_400))
+    assert short(rating, "from", "amount") == [("2025-12-31T23:00:00Z", "3.00"), ("2026-01-01T23:00:00Z", "3.00")]
+    with pytest.raises(Misconfigured, match="there are no rows"):
+        rate_text(listed, [])
+
+
+def test_terms_of_the_account() -> None:
+    listed = document(
+        charge("base", None, None, "31", model="recurring", every="month"),
+        account={"minimum": {"amount": "50", "every": "month"}},
+    )
+    half = Terms(active=Period(JANUARY.start, JANUARY.start + 15 * 86_400 + 43_200))
+    assert rate_text(listed, [], period=JANUARY).total_micros == 50_000_000
+    assert rate_text(listed, [], terms=half, period=JANUARY).total_micros == 25_000_000
+
+
+def test_a_commitment_counts_what_its_products_cost_in_lines_of_every_pass() -> None:
+    month = {"id": "c1", "amount": "10", "every": "month", "products": ["p"]}
+    listed = document(
+        charge("hours", "vm.running", "VM·h", "1"),
+        charge("again", "vm.running", "VM·h", "2", window="month"),
+        account={"commitments": [month]},
+        prices=[{"id": "d", "product": "q", "meter": "image.deployment", "amount": "5", "per": "deployment"}],
+    )
+    rows = [
+        row("01-01T23:00:00", "01-02T01:00:00", quantity="7200"),
+        row("01-03T00:00:00", meter="image.deployment", quantity="1"),
+        row("02-01T00:00:00", "02-01T01:00:00"),
+    ]
+    found = short(rate_text(listed, rows), "window_from", "price", "component", "amount")
+    assert [r for r in found if r[1] == "account"] == [
+        ("2026-01-01T00:00:00Z", "account", "true_up:c1", "4.00"),
+        ("2026-02-01T00:00:00Z", "account", "true_up:c1", "7.00"),
+    ]
+
+
+def test_a_chain_of_lists_with_meters_and_units_of_its_own() -> None:
+    own = [{"key": "call.minutes", "name": "Calls", "kind": "event", "base": "ms", "display": {"min": 60_000}}]
+    parent = document(
+        charge("calls", "call.minutes", "min", "6"),
+        charge("hours", "vm.running", "VM·h", "2"),
+        meters=own,
+        units={"vm.running": {"shift": "28800"}},
+        id="far",
+    )
+    near = document(charge("calls", "call.minutes", "min", "3"), id="near", inherits="far")
+    rows = [
+        row("01-01T00:00:00", quantity="90500", meter="call.minutes"),
+        row("01-01T00:00:00", "01-01T08:00:00", quantity="1", unit="shift"),
+    ]
+    plain = row("01-01T00:00:00", "01-01T08:00:00")
+    rating = rate_text([near, parent], rows)
+    assert sorted(short(rating, "charge", "quantity", "unit", "amount")) == [
+        ("calls", "181/120", "min", "4.525"),
+        ("hours", "8", "VM·h", "16.00"),
+    ]
+    assert rating.warnings == ()
+    lonely = document(charge("hours", "vm.running", "VM·h", "3"), id="near", inherits="far")
+    assert rate_text([lonely], [plain]).warnings == ("list near inherits far, which was not given",)
+
+
+@pytest.mark.parametrize(
+    ("late", "grace", "expected"),
+    [
+        ("original", 0, [("2026-01-01T00:00:00Z", "2.00")]),
+        ("running", 0, [("2026-01-01T00:00:00Z", "1.00"), ("2026-01-03T00:00:00Z", "1.00")]),
+        ("running", 86_400 + 1, [("2026-01-01T00:00:00Z", "2.00")]),
+    ],
+)
+def test_late_usage(late: str, grace: int, expected: list[tuple[str, str]]) -> None:
+    listed = document(charge("hours", "vm.running", "VM·h", "1", settings={"late": late}))
+    rows = [
+        row("01-01T00:00:00", "01-01T01:00:00", received="2026-01-01T01:00:00Z"),
+        row("01-01T01:00:00", "01-01T02:00:00", received="2026-01-03T00:00:00Z"),
+    ]
+    assert short(rate_text(listed, rows, grace_seconds=grace), "window_from", "amount") == expected
+
+
+def test_one_usage_cannot_be_late_for_one_charge_and_in_time_for_another() -> None:
+    listed = document(
+        charge("a", "vm.running", "VM·h", "1", settings={"late": "running"}), charge("b", "vm.running", "VM·h", "1")
+    )
+    with pytest.raises(Misconfigured, match=r"charges a and b of vm\.running differ in `late`"):
+        rate_text(listed, [row("01-01T00:00:00", "01-01T01:00:00")])
+
+
+def test_percentiles_of_one_meter_share_a_grid() -> None:
+    """400 s and 600 s cells are both whole numbers of 200 s cells, into which the row is spread."""
+    charges = [
+        charge(f"p{cell}", "vm.running", "VM", "1", aggregate="percentile", percentile={"rank": "95", "cell": cell})
+        for cell in (300, 900)
+    ]
+    rating = rate_text(document(*charges), [row("01-01T00:00:00", "01-01T02:00:00", quantity="14400")])
+    assert short(rating, "charge", "quantity", "amount") == [("p300", "2", "2.00"), ("p900", "2", "2.00")]
+
+
+def test_an_event_is_one_observation_however_long_it_lasts() -> None:
+    own = [{"key": "job.size", "name": "Jobs", "kind": "event", "base": "byte", "display": {"GB": 10**9}}]
+    listed = document(charge("jobs", "job.size", "GB", "1", aggregate="percentile", window="month"), meters=own)
+    rows = [row("01-01T00:00:00", "01-01T02:00:00", quantity="5", unit="GB", meter="job.size")]
+    assert short(rate_text(listed, rows), "quantity", "amount") == [("5", "5.00")]
+
+
+def test_corrections_are_credit_and_charge() -> None:
+    listed = document(charge("hours", "vm.running", "VM·h", "1"))
+    before = rate_text(listed, [row("01-01T00:00:00", "01-01T01:00:00"), row("01-02T00:00:00", "01-02T01:00:00")])
+    after = rate_text(
+        listed, [row("01-01T00:00:00", "01-01T01:00:00"), row("01-02T00:00:00", "01-02T01:00:00", quantity="1800")]
+    )
+    rating = corrected(before, after)
+    assert short(rating, "from", "resource", "quantity", "amount") == [
+        ("2026-01-02T00:00:00Z", "vm/a", "-1", "-1.00"),
+        ("2026-01-02T00:00:00Z", "vm/a", "0.5", "0.50"),
+    ]
+    assert rating.total_micros == after.total_micros - before.total_micros
+
+
 def test_the_documentation_shows_the_example_files() -> None:
     text = DOCS.read_text(encoding="utf-8")
-    blocks = dict(re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL))
-    assert blocks["yaml"] == PRICES.read_text(encoding="utf-8")
-    assert blocks["csv"] == (EXAMPLES / "usage.csv").read_text(encoding="utf-8")
-    assert parse(blocks["yaml"], REGISTRY).warnings == ()
-    for sentence in (e.sentence for e in explanations(rate_files(EXAMPLES / "usage.csv", PRICES))):
-        assert sentence in blocks["text"]
+    blocks = re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL)
+    assert ("yaml", PRICES.read_text(encoding="utf-8")) in blocks
+    assert ("csv", (EXAMPLES / "usage.csv").read_text(encoding="utf-8")) in blocks
+    assert parse(PRICES.read_text(encoding="utf-8"), REGISTRY).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("usage", "prices"),
+    [("usage.csv", "prices.yaml"), ("usage-corrected.csv", "prices.yaml"), ("models.csv", "models.yaml")],
+)
+def test_the_documentation_shows_what_comes_out(usage: str, prices: str) -> None:
+    rating = rate_files(EXAMPLES / usage, EXAMPLES / prices)
+    if usage == "usage-corrected.csv":
+        rating = corrected(rate_files(EXAMPLES / "usage.csv", PRICES), rating)
+    blocks = re.findall(r"```text\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    shown = {line for block in blocks for line in block.splitlines()}
+    assert {e.sentence for e in explanations(rating)} <= shown

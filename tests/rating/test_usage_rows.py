@@ -1,21 +1,18 @@
-"""Usage rows: every problem with its row, spreading without loss; guards invariants 2 and 6."""
+"""Usage rows: every problem is told with its row; nothing is read inexactly."""
 
-from random import Random
+from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from rating import usage_rows as module
-from rating.tables import USAGE_SCHEMA
-from rating.usage_rows import span_of, usage_rows, usage_table
-from rating.windows import segments_of
+from rating.usage_rows import span_of, usage_rows
 from schemas.errors import Misconfigured
-from schemas.period import Period, iso
-from tests.rating.helpers import DAY, HOUR, REGISTRY, T0, list_of, price
+from schemas.meters import builtin
+from schemas.period import Period, parse_instant
 
-START, END = "2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z"
-LISTED = list_of(price("p", to=iso(T0 + 900 * 7)), price("q", **{"from": iso(T0 + 900 * 7)}), window="hour")
+REGISTRY = builtin()
+START, END, LATER = "2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z", "2026-02-01T00:00:00Z"
+T0 = parse_instant(START)
 
 
 def row(**more: object) -> dict[str, object]:
@@ -45,8 +42,11 @@ def problems_of(*rows: dict[str, object]) -> list[str]:
         ({"attributes": "[" * 100_000}, "attributes are not a JSON object"),
         ({"attributes": {"a": "\ud800"}}, "half of a surrogate pair"),
         ({"resource": "\ud800"}, "half of a surrogate pair"),
-        ({"quantity": "-1"}, "quantity '-1' is no decimal number"),
-        ({"quantity": "0.5"}, "quantity 0.5 s is no whole number of s, the base unit"),
+        ({"quantity": "--1"}, "quantity '--1' is no decimal number"),
+        ({"quantity": "0.5"}, "quantity 0.5 s is no whole number of s, the base unit; round it, or measure it with a"),
+        ({"quantity": str(-(2**63))}, "exceeds 9223372036854775807 s"),
+        ({"received": "soon"}, "received: Invalid isoformat string"),
+        ({"received": "2101-01-01T00:00:00Z"}, "received must lie between 1970 and 2100"),
         ({"quantity": "1", "unit": "GiB"}, "vm.running has no unit 'GiB'; choose s or VM·h"),
         ({"quantity": str(2**63)}, "exceeds 9223372036854775807 s"),
         ({"attributes": "{"}, "attributes are not a JSON object"),
@@ -64,7 +64,8 @@ def test_problems(change: dict[str, object], message: str) -> None:
 def test_every_problem_is_listed_at_once() -> None:
     found = problems_of(row(resource="", meter="x"), row(color="red"), row(**{"from": "y", "to": "z"}), row())
     assert found[0] == (
-        "column 'color' is unknown; known are resource, meter, from, to, quantity, unit, attributes and attr.*"
+        "column 'color' is unknown; "
+        "known are resource, meter, from, to, quantity, unit, attributes, received and attr.*"
     )
     assert [p.split(":")[0] for p in found[1:]] == ["row 1", "row 1", "row 3", "row 3", "row 4"]
     assert "row 4: repeats row 2" in found[-1]
@@ -97,69 +98,28 @@ def test_units_and_attributes() -> None:
         (2, "{}"),
     ]
     assert rows[2].period == Period(T0, T0 + 1)
+    assert [r.received for r in rows] == [None] * 3
+    assert span_of(rows) == Period(T0, T0 + 3600)
 
 
-ROWS = st.lists(
-    st.tuples(
-        st.sampled_from(["vm/a", "vm/b"]),
-        st.sampled_from(["vm.running", "image.deployment"]),
-        st.integers(0, 9 * HOUR),
-        st.integers(1, 5 * HOUR),
-        st.integers(0, 10**9),
-        st.sampled_from(["", "gold"]),
-    ),
-    min_size=1,
-    max_size=8,
-    unique_by=lambda r: r[:4],
-)
-Spec = tuple[str, str, int, int, int, str]
-
-
-@given(ROWS, st.randoms(use_true_random=False))
-@settings(deadline=None)
-def test_spreading_loses_nothing_in_any_order(specs: list[Spec], random: Random) -> None:
+def test_units_of_a_price_list_add_to_those_of_the_meter() -> None:
+    units = {"net.out.bytes": {"TB": Fraction(10**12), "third": Fraction(1, 3)}}
     raw = [
-        {"resource": r, "meter": m, "from": iso(T0 + s), "quantity": str(q), "attr.tier": tier,
-         **({} if m == "image.deployment" else {"to": iso(T0 + s + n)})}
-        for r, m, s, n, q, tier in specs
-    ]  # fmt: skip
-    raw += [r for r in raw if r["meter"] == "image.deployment"]  # the same event count twice is two
-    rows = usage_rows(raw, REGISTRY)
-    segments = segments_of(span_of(rows), LISTED, "UTC")
-    table = usage_table(rows, segments)
-    random.shuffle(raw)
-    assert usage_table(usage_rows(raw, REGISTRY), segments) == table
-    usage = table.usage
-    assert usage.schema.equals(USAGE_SCHEMA)
-    assert sum(usage["quantity"].to_pylist()) == sum(r.quantity for r in rows)
-    assert sum(usage["covered_seconds"].to_pylist()) == sum(r.period.seconds for r in rows)
-    assert set(usage["segment_start"].to_pylist()) <= set(segments.edges[:-1])
-    assert set(usage["resource_id"].to_pylist()) == set(table.resources)
-    assert set(usage["attributes_id"].to_pylist()) == set(table.attribute_sets)
-    assert all(usage["digest"].to_pylist())
-    keys = [tuple(r[n] for n in USAGE_SCHEMA.names[:5]) for r in usage.to_pylist()]
-    assert keys == sorted(set(keys))
-
-
-def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    raw = [
-        row(meter="image.deployment", to=iso(T0 + DAY)),
-        row(quantity=str(2**62)),
-        row(quantity=str(2**62), to=iso(T0 + 60)),
+        row(meter="net.out.bytes", quantity="1.5", unit="TB"),
+        row(meter="net.out.bytes", quantity="6", unit="third", resource="b"),
     ]
-    rows = usage_rows(raw, REGISTRY)
-    segments = segments_of(span_of(rows), LISTED, "UTC")
-    with pytest.raises(Misconfigured) as caught:
-        usage_table(rows, segments)
-    assert caught.value.problems == (
-        "row 1: image.deployment counts events, and the row spans several windows",
-        "the sum of a resource's quantities exceeds 9223372036854775807",
-    )
-    monkeypatch.setattr(module, "PARTS_MAX", 3)
-    with pytest.raises(Misconfigured, match="more than 3 windows together"):
-        usage_table(rows, segments)
+    assert [r.quantity for r in usage_rows(raw, REGISTRY, units)] == [1_500_000_000_000, 2]
+    assert "net.out.bytes has no unit 'TB'; choose byte or GB or GiB" in problems_of(raw[0])[0]
 
 
-def test_no_rows_make_an_empty_table() -> None:
-    segments = segments_of(Period(T0, T0 + DAY), LISTED, "UTC")
-    assert usage_table([], segments).usage.num_rows == 0
+def test_corrections_are_negative_and_no_repetition() -> None:
+    raw = [row(), row(quantity="-3600"), row(quantity=str(1 - 2**63), resource="b")]
+    assert [r.quantity for r in usage_rows(raw, REGISTRY)] == [3600, -3600, 1 - 2**63]
+    found = problems_of(*raw, row(quantity="-1"))
+    assert [p.split(" (")[0] for p in found] == ["row 4: repeats row 2"]
+
+
+def test_what_arrived_at_another_time_is_no_repetition() -> None:
+    raw = [row(), row(received=LATER), row(meter="image.deployment"), row(meter="image.deployment")]
+    assert [r.received for r in usage_rows(raw, REGISTRY)] == [None, parse_instant(LATER), None, None]
+    assert problems_of(*raw, row(received=LATER))[0].startswith("row 5: repeats row 2 ")

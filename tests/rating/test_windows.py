@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rating.matching import uncovered
+from rating.tariff import Tariffs
+from rating.terms import Terms
 from rating.windows import Segments, segments, segments_of
 from schemas.errors import Invariant
 from schemas.period import Period, iso
@@ -34,7 +36,7 @@ def test_segments_tile_the_windows(zone: str, window: str, start: int, length: i
     assert list(found.edges) == sorted(set(found.edges))
     assert found.period.start <= period.start
     assert found.period.end >= period.end
-    assert set(listed.cuts(found.period)) <= set(found.edges)
+    assert set(Tariffs(listed, Terms()).cuts(found.period)) <= set(found.edges)
     assert len(found) == len(found.edges) - 1
     window_start, window_end, first, last = found.columns()
     assert (first[1:] == last[:-1]).all()

@@ -62,13 +62,14 @@ def test_migrate_says_what_it_would_do_and_does_it_once(command: Command) -> Non
 def test_apply_twice_is_apply_once(command: Command, provider_file: Path) -> None:
     """Invariant 12."""
     first = command("apply", provider_file, "--json").json
-    assert first == {"accounts": 1, "rules": 1, "price_lists": 1, "grants": 1}
+    assert first == {"groups": 0, "accounts": 1, "rules": 1, "price_lists": 1, "grants": 1}
     command("migrate")
     before = state(command)
     assert command("apply", provider_file, "--json").json == first
     assert state(command) == before
     provider_file.write_text(PROVIDER.replace('"0.01"', '"0.02"'))
-    command("apply", provider_file)
+    command("apply", provider_file, status=Exit.USAGE)
+    command("apply", provider_file, "--force", "--reason", "a wrong price")
     assert [p[1] for p in state(command)[2]] == [2], "a changed list is a new version"
 
 

@@ -1,4 +1,4 @@
-"""An independent reference: rational arithmetic, one row at a time, sharing no code with the engine."""
+"""Rounding and the flat price, in rational arithmetic."""
 
 from collections.abc import Mapping
 from fractions import Fraction
@@ -6,14 +6,23 @@ from math import ceil, floor
 
 
 def rounded(value: Fraction, mode: str) -> int:
+    """Round to a whole number; `ceiling` and `floor` look at the number line, all other modes at the size."""
+    if mode in ("ceiling", "floor"):
+        return ceil(value) if mode == "ceiling" else floor(value)
     size = abs(value)
     whole = {
         "half_even": round(size),  # Python rounds a Fraction's ties to even
         "half_up": floor(size + Fraction(1, 2)),
+        "half_down": ceil(size - Fraction(1, 2)),
         "up": ceil(size),
         "down": floor(size),
     }[mode]
     return -whole if value < 0 else whole
+
+
+def to_digits(value: Fraction, mode: str, digits: int) -> Fraction:
+    """Keep so many decimal digits."""
+    return Fraction(rounded(value * 10**digits, mode), 10**digits)
 
 
 def amount_micros(quantity: int, price: str, unit_size: int, mode: str = "half_even", digits: int = 6) -> int:
