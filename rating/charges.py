@@ -1,6 +1,7 @@
 """One charge that is more than quantity times price: from its rows to its lines."""
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from math import lcm
 
 import numpy as np
@@ -22,10 +23,11 @@ from rating.percentage import percent_of, percentages
 from rating.pools import pooled
 from rating.rows import Rows, distinct_rows, encoded
 from rating.scale import Context, Scale, Scales, fits, reductions, scale_of
-from rating.spans import Due, due, seconds_of_spans, span_seconds, window_seconds
+from rating.spans import Due, due, seconds_of_spans, share_due, span_seconds, window_seconds
 from rating.tariff import Tariff
 from rating.tiers import Levels
 from schemas.ids import key32, key64
+from schemas.period import Period
 
 
 def charge_lines(charge: Charge, rows: Rows, tariff: I64, desk: Desk, *, fee: bool = False) -> Lines | None:
@@ -48,13 +50,17 @@ def charge_lines(charge: Charge, rows: Rows, tariff: I64, desk: Desk, *, fee: bo
     recurring = fee or charge.model == "recurring"
     timed = charge.aggregate in LEVELS and tariffs[0].price.unit.level is not None
     once = recurring and (fee or charge.settings.prorate == "none")  # a full fee is due once, however many parts
-    apart = charge.settings.parts == "independent" or timed or (charge.model == "committed" and not fee)
+    apart = charge.settings.parts == "independent" or timed
     running = once or not apart
     each = np.zeros(len(rows), np.uint64) if fee else each_keys(charge, rows, desk.sets)
     if charge.convert is not None and charge.convert.at == "observation" and not fee:
         rows = each_converted(rows, tariffs[0], desk)
     by_value = charge.model == "percentage" or charge.aggregate == "last"
-    found = sorted_rows(rows, number, each, tariffs, desk.segments, running=running, by_value=by_value)
+    # What is committed at one price is no part of what is committed at the next.
+    by_price = charge.model == "committed" and not fee
+    found = sorted_rows(
+        rows, number, each, tariffs, desk.segments, running=running, by_price=by_price, by_value=by_value
+    )
     run = _Run(charge, found, tariffs, desk, fee=fee)
     if recurring:
         return run.fees()
@@ -109,12 +115,19 @@ class _Run:
         commitment = tariff.price.commitment
         if commitment is None or self._fee:
             return Context(span=span, fee=self._fee)
-        active = self._desk.terms.active
-        start = max(int(self._parts.start[part]), active.start)
-        seconds = max(0, min(int(self._parts.end[part]), active.end) - start)
+        held = self._held_for(tariff, window, part)
+        share = Fraction(*share_due(window, held, charge.settings.prorate, zone))
         every = window_seconds(window.start, commitment.every, zone)
-        full = charge.settings.prorate == "none" and commitment.quantity is not None
-        return Context(span, window.seconds if full else seconds, every, window.seconds)
+        return Context(span, held.seconds, share, every, window.seconds)
+
+    def _held_for(self, tariff: Tariff, window: Period, part: int) -> Period:
+        """Return when a commitment holds: while its price is valid, across the billing cycles of the window."""
+        start, end = tariff.valid.start, tariff.valid.end
+        if self._charge.settings.parts == "independent":
+            start, end = int(self._parts.start[part]), int(self._parts.end[part])
+        active = self._desk.terms.active
+        start = max(start, window.start, active.start)
+        return Period(start, max(start, min(end, window.end, active.end)))
 
     def _scales(self, quantity_max: int, per_max: int) -> Scales:
         items = [scale_of(t, c) for t, c in zip(self._tariffs, self._contexts, strict=True)]

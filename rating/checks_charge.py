@@ -176,6 +176,8 @@ def price_problems(path: str, price: ChargePriceDocument, charge: ChargeDocument
     for key in _OF_MODELS:
         if getattr(price, key) is not None and key not in (*needed, *allowed):
             yield f"{path}.{key}: does not go with the model {charge.model}, which has {', '.join((*needed, *allowed))}"
+    if charge.model == "committed" and any(isinstance(value, RangeDocument) for value in price.when.values()):
+        yield f"{path}.when: a commitment has no attributes that a range could hold; name the values"
     if price.when and charge.model == "recurring" and not meters_of(charge):
         yield f"{path}.when: a fee without a meter has no usage whose attributes could match; leave it out"
     yield from _dates(path, price)

@@ -128,11 +128,13 @@ def applies(campaign: Campaign, price: Price) -> bool:
 def line_prices(prices: Sequence[Price], campaigns: Sequence[Campaign]) -> Mapping[int, LinePrice]:
     """Return everything that a line's price_id can stand for, by key; the account's terms aside."""
     found: dict[int, LinePrice] = {}
-    # What earlier prices of a window are due at least is asked for with the last one, whether it has a minimum or not.
+    # What earlier prices of a window were due at least, or at most, is settled with later ones that have no such bound.
     least = {price.charge.id for price in prices if price.minimum is not None}
+    most = {price.charge.id for price in prices if price.maximum is not None}
     for price in prices:
         admitted = [c for c in campaigns if applies(c, price)]
-        for component in dict.fromkeys((*components(price, admitted), *([MINIMUM] * (price.charge.id in least)))):
+        bounds = [name for name, ids in ((MINIMUM, least), (MAXIMUM, most)) if price.charge.id in ids]
+        for component in dict.fromkeys((*components(price, admitted), *bounds)):
             key = key_of(price.list_id, price.version, price.id, component)
             found[key] = _line_price(price, component)
     return found

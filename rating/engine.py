@@ -16,6 +16,7 @@ from rating import totals
 from rating.charge import Charge, due_without_usage, needs_cells
 from rating.charges import charge_lines, off_lines
 from rating.choice import NONE, Choices, epochs_of
+from rating.components import LEVELS
 from rating.desk import Desk
 from rating.exact import grouped_totals
 from rating.filling import completed, joined, without_usage
@@ -253,6 +254,8 @@ class _Work:
         if charge.model == "recurring" and not charge.each:
             return True
         prices = [t.price for t in self._choices.tariffs.items if t.price.charge == charge]
+        if charge.aggregate in LEVELS and any(p.unit.level is not None for p in prices):
+            return False  # a level for the time it is held: each part by itself
         every_cell = charge.percentile is not None and charge.percentile.missing == "zero"
         bounded = any(p.minimum is not None or p.maximum is not None for p in prices)
         settings = charge.settings

@@ -166,7 +166,7 @@ def _context(facts: Facts, tariff: Tariff, terms: Terms) -> Context:
         return Context(span=span)
     window = window_seconds(facts.window_start, charge.window, terms.zone)
     every = window_seconds(facts.window_start, commitment.every, terms.zone)
-    return Context(span, facts.end - facts.start, every, window)
+    return Context(span, facts.end - facts.start, Fraction(facts.end - facts.start, window), every, window)
 
 
 def _fee(facts: Facts, entry: LinePrice, tariff: Tariff, terms: Terms, currency: str, rounding: str) -> Formula:

@@ -102,6 +102,7 @@ def sorted_rows(
     segments: Segments,
     *,
     running: bool,
+    by_price: bool = False,
     by_value: bool = False,
 ) -> Sorted:
     """Put the rows of a charge in the order of chains and find the parts.
@@ -113,6 +114,7 @@ def sorted_rows(
         tariffs: by number.
         segments: the grid.
         running: whether parts of a span hang together; otherwise each is a chain of its own.
+        by_price: whether a chain ends where the price changes.
         by_value: whether rows of one instant and resource go by quantity first: where single events count.
     """
     numbers = {t: i for i, t in enumerate(dict.fromkeys(item.series for item in tariffs))}
@@ -126,7 +128,7 @@ def sorted_rows(
         order = np.lexsort((*reversed(content), *reversed(keys)))
         rows, tariff, each, series = rows.take(order), tariff[order], each[order], series[order]
         window, span = window[order], span[order]
-    new_chain = changed(span, each, series)
+    new_chain = changed(span, each, series, *((tariff,) if by_price else ()))
     new_part = new_chain | changed(window, tariff)
     starts = np.flatnonzero(new_part)
     part_of = np.cumsum(new_part) - 1

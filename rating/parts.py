@@ -30,9 +30,10 @@ class Side:
 
 @dataclass
 class _Chain:
-    """What the parts of a chain so far came to, in rounding steps."""
+    """What the parts of a chain so far came to, in rounding steps: ahead of each of both bounds, and altogether."""
 
-    total: Fraction = Fraction(0)
+    uncut: Fraction = Fraction(0)
+    short: Fraction = Fraction(0)
     minimum: Fraction = Fraction(0)
     cut: Fraction = Fraction(0)
     taken: dict[str, Fraction] = field(default_factory=dict)
@@ -132,22 +133,24 @@ class _Stages:
         for stage in self.charge.settings.order:
             if stage == "discount":
                 made = self._discounts(left, campaigns)
-            elif stage == "maximum" and self.tariff.price.maximum is not None:
-                made = [(MAXIMUM, self._cut(left, self._money(self.tariff.price.maximum) * self.until))]
+            elif stage == "maximum":
+                made = self._maximum(left)
             elif stage == "minimum":
                 made = self._minimum(left)
             else:
                 continue
             found += made
             left += sum((change for _, change in made), Fraction(0))
-        self.chain.total += left
         return found
 
-    def _cut(self, left: Fraction, bound: Fraction) -> Fraction:
+    def _maximum(self, left: Fraction) -> list[tuple[str, Fraction]]:
         """Return what the maximum of the running total changes: more is cut off, or some of it comes back."""
-        cut = max(self.chain.total + self.chain.cut + left - bound, Fraction(0))
+        self.chain.uncut += left
+        bound, cut = self.tariff.price.maximum, Fraction(0)
+        if bound is not None:
+            cut = max(self.chain.uncut - self._money(bound) * self.until, Fraction(0))
         change, self.chain.cut = self.chain.cut - cut, cut
-        return change
+        return [(MAXIMUM, change)]
 
     def _money(self, amount: Fraction) -> Fraction:
         return amount * self.tariff.exchange * 10**self.charge.rounding.digits
@@ -173,9 +176,10 @@ class _Stages:
         minimum = self._money(self.tariff.price.minimum or Fraction(0))
         full = self.charge.settings.prorate == "none"
         self.chain.minimum = minimum if full else self.chain.minimum + minimum * self.own
+        self.chain.short += left
         if not self.last or not self.chain.minimum:
             return []
-        return [(MINIMUM, max(self.chain.minimum - self.chain.total - left, Fraction(0)))]
+        return [(MINIMUM, max(self.chain.minimum - self.chain.short, Fraction(0)))]
 
 
 def _rounded_line(

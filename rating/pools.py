@@ -39,20 +39,31 @@ def pooled(
     series = {s: i for i, s in enumerate(dict.fromkeys(t.price_series for t in tariffs))}
     whole = any(t.price.free is not None and t.price.free.pool == "charge" for t in tariffs)
     of = np.array([0 if whole else series[t.price_series] for t in tariffs], np.int64)[scales.of]
+    alone = np.array([t.price.free is None or t.price.free.pool == "each" for t in tariffs])[scales.of]
+    of = np.where(alone, len(series) + parts.chain, of)
     if charge.settings.parts == "independent":  # an allowance for each part by itself
         of = distinct_rows(of, parts.start)[0]
     order = np.lexsort((parts.resource, parts.start, of, parts.span))
     pool = np.cumsum(changed(parts.span[order], of[order])) - 1
     first = np.searchsorted(pool, pool, side="left")
-    total, before = running_totals(steps[order], first)
-    before = total - steps[order]
+    total, _ = running_totals(steps[order], first)
     bound = allowed[order]
     if any(t.price.free is not None and t.price.free.pool == "accounts" for t in tariffs):
         bound = _shares(bound, total, pool, charge, parts.span[order], desk.segments, desk.terms, scales)
     free = np.zeros(len(parts), dtype=object)
-    free[order] = np.maximum(np.minimum(bound - before, steps[order]), 0)
+    free[order] = _granted(steps[order], bound, pool)
     now, earlier = running_totals(free, parts.first)
     return now, now - free if earlier is None else earlier
+
+
+def _granted(steps: Exact, bound: Exact, pool: I64) -> Exact:
+    """Return what each group gets: what it asks for, as far as its own price's allowance is not yet handed out."""
+    granted, used, at = np.zeros(len(steps), dtype=object), 0, -1
+    for place, (wanted, most, number) in enumerate(zip(steps.tolist(), bound.tolist(), pool.tolist(), strict=True)):
+        used, at = (used, at) if number == at else (0, number)
+        granted[place] = max(0, min(most - used, wanted))
+        used += granted[place]
+    return granted
 
 
 def _shares(

@@ -32,7 +32,8 @@ class Context:
 
     Attributes:
         span: seconds of the month or year in units such as GiB·month; 0 where the unit has none.
-        part: seconds of the part, for commitments held as a level; 0 otherwise.
+        part: seconds for which a commitment is held; 0 otherwise.
+        share: part of a committed quantity that is due.
         every: seconds of the window of a commitment's fee; 0 otherwise.
         window: seconds of the evaluation window; 0 where nothing asks.
         fee: whether the fee is asked for rather than what usage costs.
@@ -40,6 +41,7 @@ class Context:
 
     span: Fraction = Fraction(0)
     part: int = 0
+    share: Fraction = Fraction(0)
     every: int = 0
     window: int = 0
     fee: bool = False
@@ -135,7 +137,7 @@ def tiers_of(tariff: Tariff, context: Context) -> tuple[Tier, ...]:
 def committed(commitment: Commitment, tariff: Tariff, context: Context) -> Fraction:
     """Return the committed quantity of a part, in `per`."""
     if commitment.quantity is not None:
-        return commitment.quantity * Fraction(context.part, context.window)
+        return commitment.quantity * context.share
     return _held(commitment, tariff, context, context.part)
 
 

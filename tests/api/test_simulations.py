@@ -36,9 +36,10 @@ def finished(client: httpx.Client, answer: httpx.Response) -> dict[str, Any]:
     raise TimeoutError(found)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def done(api: Api) -> dict[str, Any]:
-    return finished(api("product"), ask(api("product")))
+    """A simulation of three accounts; other tests of the session bring others."""
+    return finished(api("product"), ask(api("product"), accounts=["acme", "acme-lab", "beta"]))
 
 
 def test_a_draft_beside_the_list_in_force(done: dict[str, Any]) -> None:

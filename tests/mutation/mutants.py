@@ -107,6 +107,11 @@ def _is_text(node: Node) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
+def _is_check(node: Node) -> bool:
+    """Tell whether it is the `strict=True` of zip, by which a mistake of ours would show."""
+    return isinstance(node, ast.keyword) and node.arg == "strict"
+
+
 def _putter(items: list[ast.stmt] | list[Node], number: int) -> Callable[[Node], None]:
     def put(node: Node) -> None:
         items[number] = node  # type: ignore[call-overload]
@@ -116,13 +121,13 @@ def _putter(items: list[ast.stmt] | list[Node], number: int) -> Callable[[Node],
 
 @dataclass(frozen=True)
 class _Places:
-    """Walks one function. Annotations, messages of errors and pieces of formatted text are left alone."""
+    """Walks one function. Annotations, errors, pieces of formatted text and checks are left alone."""
 
     function: str
 
     def of(self, node: Node, put: Callable[[Node], None]) -> Iterator[_Site]:
         """Yield a place and those inside it."""
-        if isinstance(node, ast.Raise | ast.JoinedStr) or _is_text(node):
+        if isinstance(node, ast.Raise | ast.JoinedStr) or _is_text(node) or _is_check(node):
             return
         yield _Site(self.function, node, put)
         for name, value in ast.iter_fields(node):

@@ -25,6 +25,7 @@ PATIENCE_SECONDS = 10.0
 PATIENCE = 4
 """A mutant that takes so many times longer than its tests do, and some seconds, hangs: that is noticed, too."""
 KILLED, SURVIVED = 1, 0
+PROGRESS = 50
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,8 @@ class Runner:
 
     def _verdict(self, path: str, mutant: Mutant, verdict: str) -> None:
         self._verdicts.append((path, mutant, verdict))
+        if len(self._verdicts) % PROGRESS == 0:
+            _say(f"… {len(self._verdicts)} tried")
         if verdict != "noticed":
             _say(f"{verdict}: {path}:{mutant.line} {mutant.function}: {mutant.before}  →  {mutant.after}")
 

@@ -58,7 +58,11 @@ def cases(draw: Draw, models: Sequence[str], aggregates: Sequence[str] = ("sum",
     if "committed" not in models and draw(st.booleans()):
         free = any("free" in price for charge, _ in made for price in charge["prices"])
         factors = any("factors" in charge for charge, _ in made)
-        document["campaigns"] = draw(_campaigns(_reductions(models, free=free, factors=factors)))
+        bounded = any("minimum" in price for charge, _ in made for price in charge["prices"])
+        document["campaigns"] = draw(_campaigns(_reductions(models, free=free, factors=factors), special=not bounded))
+    dated = [*document.get("campaigns", ()), *(price for charge, _ in made for price in charge["prices"])]
+    if any({"from", "to"} & set(node) for node in dated):
+        document["rounding"]["per"] = "line"  # whose total is rounded once where prices change, is another story
     meters = sorted({meter for _, own in made for meter in own})
     apart = "recurring" in models  # the same thing is not there twice at a time
     rows = draw(
@@ -105,14 +109,15 @@ def _rounding(draw: Draw, *, unit_price: bool) -> Node:
 def _charge(draw: Draw, id: str, models: Sequence[str], aggregates: Sequence[str]) -> tuple[Node, tuple[str, ...]]:
     model = draw(st.sampled_from(models))
     meter = draw(st.sampled_from((GAUGE, CPU, COUNTER, EVENT)))
-    meters, charge = (meter,), Node(id=id, model=model, meter=meter, settings=draw(_settings()))
+    meters: tuple[str, ...] = (meter,)
+    charge = Node(id=id, model=model, meter=meter, settings=draw(_settings()))
     if meter == CPU:
         charge["basis"] = draw(st.sampled_from(tuple(FAMILY)))
         meters = FAMILY[charge["basis"]]
     charge["window"] = draw(st.sampled_from(("day", "hour", "week", "month")))
     charge["each"] = "account" if model == "committed" else draw(st.sampled_from(("resource", "account", ["tier"])))
     aggregate = "sum" if model in ("percentage", "recurring", "committed") else draw(st.sampled_from(aggregates))
-    units = SUMS[meter]
+    units: tuple[str, ...] = SUMS[meter]
     if aggregate != "sum":
         charge["aggregate"] = aggregate
         units = ("each",) if aggregate in ("count", "unique") else LEVELS[meter]
@@ -132,7 +137,10 @@ def _charge(draw: Draw, id: str, models: Sequence[str], aggregates: Sequence[str
         charge["power"] = draw(st.sampled_from(("on", "once")))
     if model != "committed" and draw(st.integers(0, 3)) == 0:
         charge["factors"] = [{"when": {"tier": "gold"}, "factor": draw(decimals(2))}]
-    charge["prices"] = draw(_prices(model))
+    charge["prices"] = draw(_prices(model, alone=charge["each"] == "resource" and "factors" not in charge))
+    if charge["settings"]["parts"] == "independent" and charge["each"] != "resource":
+        for price in charge["prices"]:  # whether usage of some kind owes it in parts without such usage
+            price.pop("minimum", None)
     every = draw(st.sampled_from(("hour", "day", "month")))
     for commitment in (price["commitment"] for price in charge["prices"] if "commitment" in price):
         commitment["every"] = every
@@ -174,14 +182,15 @@ def _convert(draw: Draw) -> Node:
 
 
 @st.composite
-def _prices(draw: Draw, model: str) -> list[Node]:
+def _prices(draw: Draw, model: str, *, alone: bool) -> list[Node]:
     """One or two versions of a price, and perhaps one for gold."""
     change = iso(BEGIN + draw(st.integers(1, 48 * HOUR)))
     changes = model != "committed" and draw(st.booleans())  # the fee's parts hang together in any case
     versions: list[Node] = [{"to": change}, {"from": change}] if changes else [{}]
     if model != "committed" and draw(st.integers(0, 2)) == 0:
         versions.append({"when": draw(st.sampled_from(({"tier": "gold"}, {"tier": {"from": "5", "below": "9"}})))})
-    pool = draw(st.sampled_from(("each", "account", "charge")))
+    # Who is first among groups of one resource and instant is not said, so a pool has one group for each.
+    pool = draw(st.sampled_from(("each", "account", "charge"))) if alone else "each"
     return [{**version, **draw(_price(model, pool))} for version in versions]
 
 
@@ -195,10 +204,7 @@ def _price(draw: Draw, model: str, pool: str) -> Node:
     if draw(st.integers(0, 2)) == 0:
         price["maximum"] = str(100 + draw(st.integers(0, 300)))
     if model not in ("stairstep", "percentage", "recurring") and draw(st.integers(0, 2)) == 0:
-        price["free"] = {
-            "quantity": draw(decimals(30, least=1)),
-            "pool": draw(st.sampled_from(("each", "account", "charge"))),
-        }
+        price["free"] = {"quantity": draw(decimals(30, least=1)), "pool": pool}
     return price
 
 
@@ -286,12 +292,12 @@ def _reductions(models: Sequence[str], *, free: bool, factors: bool) -> tuple[st
 
 
 @st.composite
-def _campaigns(draw: Draw, kinds: Sequence[str]) -> list[Node]:
-    return [draw(_campaign(f"k{n}", kinds)) for n in range(1, draw(st.integers(1, 2)) + 1)]
+def _campaigns(draw: Draw, kinds: Sequence[str], *, special: bool) -> list[Node]:
+    return [draw(_campaign(f"k{n}", kinds, special=special)) for n in range(1, draw(st.integers(1, 2)) + 1)]
 
 
 @st.composite
-def _campaign(draw: Draw, id: str, kinds: Sequence[str]) -> Node:
+def _campaign(draw: Draw, id: str, kinds: Sequence[str], *, special: bool) -> Node:
     campaign: Node = {"id": id, "name": id, "stacking": draw(st.sampled_from(("multiply", "add", "exclusive")))}
     kind = draw(st.sampled_from(kinds))
     campaign[kind] = draw(decimals(20, least=1))
@@ -299,6 +305,6 @@ def _campaign(draw: Draw, id: str, kinds: Sequence[str]) -> Node:
         campaign["cap"] = draw(decimals(15, least=1))
     if draw(st.booleans()):
         campaign["from"] = iso(BEGIN + draw(st.integers(1, 48 * HOUR)))
-    if draw(st.integers(0, 3)) == 0:
+    if special and draw(st.integers(0, 3)) == 0:
         campaign["when"] = {"tier": "gold"}
     return campaign

@@ -190,10 +190,10 @@ class Rater:
             node = scaled(node, factor, PRICES)
             offered = offers.applying(campaigns, charge, segment, self.terms, self.zone)
             before = parts[-1] if parts else None
-            if before and (before.price.id, before.node, before.campaigns) == (price.id, node, offered):
-                if before.segment.end == segment.start:  # something else changes here
-                    before.segment = Period(before.segment.start, segment.end)
-                    continue
+            same = before and (before.price.id, before.node, before.campaigns) == (price.id, node, offered)
+            if before and same and before.segment.end == segment.start:  # something else changes here
+                before.segment = Period(before.segment.start, segment.end)
+                continue
             parts.append(Part(segment, price, node, [], offered))
         units = {k: v for one in self.lists for k, v in one.raw.get("units", {}).items()}
         return Group(charge, window, parts, self.registry, self.zone, self.active, units)
