@@ -15,7 +15,7 @@ from billing.catalogue_values import Act, AuditEntry, Draft
 from billing.protocol import PriceListVersion
 from billing.publishing import checked, plain, publish
 from pipeline.rate import NO_PRICE_LIST
-from rating.diff import Change
+from rating.catalogue.diff import Change
 from rating.lists import PriceList
 from schemas.errors import Misconfigured
 from schemas.period import SECOND, iso

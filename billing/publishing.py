@@ -12,8 +12,8 @@ from typing import Final
 from billing.catalogue import check_past
 from billing.catalogue_values import Act, Draft, Publication
 from billing.protocol import Books, PriceListVersion
-from rating.chain import combined, inherits_chain
-from rating.diff import Change, changed_from, diff
+from rating.catalogue.chain import combined, inherits_chain
+from rating.catalogue.diff import Change, changed_from, diff
 from rating.lists import PriceList
 from rating.price_list import parse
 from schemas.errors import Misconfigured

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from billing.protocol import Account, Books
-from rating.chain import combined, inherits_chain
+from rating.catalogue.chain import combined, inherits_chain
 from rating.price_list import PriceList, parse
 from schemas.errors import Misconfigured, Poison
 from schemas.meters import Registry

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, Literal
 
+from rating.catalogue.matching import When
 from rating.exact import MICRO_DIGITS, Mode
-from rating.matching import When
 from rating.units import Unit
 from schemas.calendar import Size
 from schemas.period import FOREVER, Period

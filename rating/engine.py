@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from rating import lines as line_columns
 from rating import totals
+from rating.catalogue.matching import When
 from rating.charge import Charge, due_without_usage, needs_cells
 from rating.charges import charge_lines, off_lines
 from rating.choice import NONE, Choices, epochs_of
@@ -24,7 +25,6 @@ from rating.groups import changed, each_keys, first_windows
 from rating.linear import layers_of, linear_lines
 from rating.lines import Lines
 from rating.lists import PriceList
-from rating.matching import When
 from rating.passes import Pass, passes_of
 from rating.price import Price
 from rating.rows import I64, Rows, cell_rows, encoded, usage_rows

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
 
+from rating.catalogue.matching import When
 from rating.charge import ALWAYS, Charge, Commitment, ExchangeRate, Free, Percentage, Range, Recurring, Tier
-from rating.matching import When
 from rating.units import Unit
 from schemas.period import Period
 

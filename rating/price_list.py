@@ -1,10 +1,9 @@
 """Reads price lists: text → checked document → values that rating works with, or every problem at its path."""
 
-from rating import checks, text
-from rating.canonical import canonical_of
-from rating.charge import Charge
-from rating.checks_charge import charge_problems, short_problems
-from rating.checks_terms import (
+from rating.catalogue import checks, text
+from rating.catalogue.canonical import canonical_of
+from rating.catalogue.checks_charge import charge_problems, short_problems
+from rating.catalogue.checks_terms import (
     account_problems,
     campaign_problems,
     head_problems,
@@ -13,12 +12,13 @@ from rating.checks_terms import (
     registry_with,
     term_warnings,
 )
-from rating.compile import Located, located_prices, rounding_of, short_prices
-from rating.compile_terms import account_of, campaigns_of, rates_of
-from rating.document import PriceListDocument, validated
-from rating.document_charge import PRICES_MAX
-from rating.document_defaults import SpelledCharge, spelled_charges
-from rating.document_fields import present
+from rating.catalogue.compile import Located, located_prices, rounding_of, short_prices
+from rating.catalogue.compile_terms import account_of, campaigns_of, rates_of
+from rating.catalogue.document import PriceListDocument, validated
+from rating.catalogue.document_charge import PRICES_MAX
+from rating.catalogue.document_defaults import SpelledCharge, spelled_charges
+from rating.catalogue.document_fields import present
+from rating.charge import Charge
 from rating.lists import PriceList as PriceList
 from rating.price import Price as Price
 from rating.units import MeterUnits

@@ -15,10 +15,10 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Final
 
+from rating.catalogue.matching import When
 from rating.charge import RESOURCE, Campaign, Charge, Range
 from rating.components import applies
 from rating.lists import PriceList
-from rating.matching import When
 from rating.price import Price
 from rating.terms import Terms
 from schemas import calendar

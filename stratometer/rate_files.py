@@ -14,18 +14,18 @@ import numpy as np
 import pyarrow as pa
 
 from rating.account_terms import account_lines, account_windows
-from rating.chain import combined
+from rating.catalogue.chain import combined
 from rating.charge import Charge
-from rating.corrections import corrections
 from rating.engine import rate
 from rating.exact import grouped_totals, total
+from rating.files.corrections import corrections
+from rating.files.usage_cells import cell_table
+from rating.files.usage_late import on_arrival
+from rating.files.usage_rows import UsageRow, span_of, usage_rows
+from rating.files.usage_spread import row_columns, usage_table
 from rating.passes import Pass, passes_of
 from rating.price_list import PriceList, parse
 from rating.terms import Terms
-from rating.usage_cells import cell_table
-from rating.usage_late import on_arrival
-from rating.usage_rows import UsageRow, span_of, usage_rows
-from rating.usage_spread import row_columns, usage_table
 from rating.windows import Segments, segments_of
 from schemas import calendar
 from schemas.errors import Misconfigured
@@ -100,7 +100,7 @@ def rate_files(
         terms: the account; its zone is the one given here.
         registry: the meters; the built-in ones unless given.
         period: rated in whole windows, also where there is no usage.
-        grace_seconds: how long a window waits for its usage, see `rating.usage_late`.
+        grace_seconds: how long a window waits for its usage, see `rating.files.usage_late`.
 
     Raises:
         Misconfigured: lists every problem of the files, each with its file and its row or path.
@@ -140,7 +140,7 @@ def rate_text(
 
     Args:
         documents: YAML or JSON; of several the nearest list first.
-        raw: rows, values as text, see `rating.usage_rows`.
+        raw: rows, values as text, see `rating.files.usage_rows`.
         zone: as for `rate_files`.
         terms: likewise.
         registry: likewise.

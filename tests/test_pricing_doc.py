@@ -21,14 +21,14 @@ import yaml
 from pydantic import BaseModel
 
 from rating import components
-from rating.chain import CHAIN_MAX
+from rating.catalogue.chain import CHAIN_MAX
+from rating.catalogue.document import CAMPAIGNS_MAX, PRODUCTS_MAX, RATES_MAX, PriceListDocument
+from rating.catalogue.document_campaign import COMMITMENTS_MAX
+from rating.catalogue.document_charge import CHARGES_MAX, METERS_MAX, PRICES_MAX
+from rating.catalogue.document_defaults import SETTINGS
+from rating.catalogue.document_fields import AMOUNT_DIGITS_MAX, QUANTITY_DIGITS_MAX
+from rating.catalogue.document_price import TIERS_MAX
 from rating.charge import ALWAYS, Model
-from rating.document import CAMPAIGNS_MAX, PRODUCTS_MAX, RATES_MAX, PriceListDocument
-from rating.document_campaign import COMMITMENTS_MAX
-from rating.document_charge import CHARGES_MAX, METERS_MAX, PRICES_MAX
-from rating.document_defaults import SETTINGS
-from rating.document_fields import AMOUNT_DIGITS_MAX, QUANTITY_DIGITS_MAX
-from rating.document_price import TIERS_MAX
 from rating.exact import Mode, rounded
 from rating.price import UNIT
 from rating.price_list import parse

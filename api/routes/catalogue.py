@@ -12,7 +12,7 @@ from api.models import Page
 from api.parameters import LIMIT_DEFAULT, Cursor, Limit, next_cursor, position_of, refuse_unknown
 from api.services import Use
 from billing.publishing import checked
-from rating.json_schema import json_schema
+from rating.catalogue.json_schema import json_schema
 
 router = APIRouter(prefix="/v1/catalogue", tags=["catalogue"])
 

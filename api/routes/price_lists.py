@@ -34,8 +34,8 @@ from billing.catalogue import REASON_LENGTH_MAX, states
 from billing.catalogue_values import Act
 from billing.protocol import PriceListVersion
 from billing.publishing import checked
-from rating.diff import changed_from, diff
-from rating.export_list import exported, exported_json
+from rating.catalogue.diff import changed_from, diff
+from rating.catalogue.export_list import exported, exported_json
 from rating.lists import PriceList
 from rating.price_list import parse
 from schemas.period import FOREVER, SECOND, iso

@@ -10,8 +10,8 @@ import typer
 
 from billing.protocol import Books
 from billing.publishing import plain, sentence
-from rating.diff import changed_from, diff
-from rating.export_list import exported, exported_json
+from rating.catalogue.diff import changed_from, diff
+from rating.catalogue.export_list import exported, exported_json
 from rating.lists import PriceList
 from rating.price_list import parse
 from schemas.clock import system_clock

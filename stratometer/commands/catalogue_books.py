@@ -13,7 +13,7 @@ from billing.catalogue_values import AUDIT_PAGE_MAX, Act, AuditEntry
 from billing.protocol import Books
 from billing.publishing import checked, publish
 from pipeline.rate import NO_PRICE_LIST
-from rating.diff import Change
+from rating.catalogue.diff import Change
 from schemas.clock import system_clock
 from schemas.errors import Misconfigured
 from schemas.meters import Registry

@@ -11,7 +11,7 @@ from billing.catalogue import BackDated, states
 from billing.catalogue_values import Act
 from billing.protocol import Books
 from billing.publishing import checked, propose, publish, review, sentence
-from rating.diff import Change
+from rating.catalogue.diff import Change
 from schemas.errors import Conflict, Misconfigured
 from schemas.meters import builtin
 from schemas.period import SECOND, parse_instant

@@ -22,7 +22,7 @@ PACKAGE = "rating"
 SLOW_SECONDS = 3.0
 """Tests that take longer are left out."""
 PATIENCE_SECONDS = 10.0
-PATIENCE = 4
+PATIENCE = 2
 """A mutant that takes so many times longer than its tests do, and some seconds, hangs: that is noticed, too."""
 KILLED, SURVIVED = 1, 0
 PROGRESS = 50
@@ -102,8 +102,8 @@ class Runner:
                 os.waitpid(pid, 0)
             if done or late:
                 del self._running[pid]
-                noticed = late or os.waitstatus_to_exitcode(status) != SURVIVED
-                self._verdict(path, mutant, "noticed" if noticed else "survived")
+                noticed = "noticed" if os.waitstatus_to_exitcode(status) != SURVIVED else "survived"
+                self._verdict(path, mutant, "hung" if late else noticed)
                 return
         time.sleep(0.01)
 
@@ -117,7 +117,7 @@ class Runner:
     def _report(self) -> None:
         by_file: dict[str, list[bool]] = {}
         for path, _, verdict in self._verdicts:
-            by_file.setdefault(path, []).append(verdict == "noticed")
+            by_file.setdefault(path, []).append(verdict in ("noticed", "hung"))
         for path, noticed in sorted(by_file.items()):
             _say(f"{sum(noticed):5} of {len(noticed):5} = {100 * sum(noticed) / len(noticed):5.1f} %  {path}")
         noticed = [found for each in by_file.values() for found in each]

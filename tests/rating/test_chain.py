@@ -5,10 +5,10 @@ from fractions import Fraction
 
 import pytest
 
-from rating.chain import CHAIN_MAX, combined, inherits_chain
+from rating.catalogue.chain import CHAIN_MAX, combined, inherits_chain
+from rating.catalogue.matching import PriceIndex
 from rating.charge import Bound
 from rating.lists import PriceList
-from rating.matching import PriceIndex
 from schemas.errors import Misconfigured
 from tests.rating.documents import charge, listed
 from tests.rating.helpers import T0, list_of, price

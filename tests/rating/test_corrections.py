@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rating.corrections import KEY, VALUES, corrections
+from rating.files.corrections import KEY, VALUES, corrections
 from rating.tables import LINE_SCHEMA
 from schemas.errors import Invariant
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rating.diff import Change, changed_from, diff
+from rating.catalogue.diff import Change, changed_from, diff
 from rating.lists import PriceList
 from schemas.period import iso, parse_instant
 from tests.rating.documents import FEB, JAN, MAR, TIERS, charge, listed, priced

@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rating.catalogue.diff import changed_from, diff
+from rating.catalogue.export_list import exported
 from rating.charge import STAGES
-from rating.diff import changed_from, diff
-from rating.export_list import exported
 from rating.price_list import parse
 from schemas.errors import Misconfigured
 from tests.rating.documents import FEB, JAN, TIERS, charge, document, priced

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from rating import document as whole
-from rating import document_campaign, document_charge, document_fields, document_price
-from rating.document import path_of, validated
+from rating.catalogue import document as whole
+from rating.catalogue import document_campaign, document_charge, document_fields, document_price
+from rating.catalogue.document import path_of, validated
 from tests.rating.documents import charge, document, listed, only, priced, problems
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from rating import checks_charge, price_list
+from rating import price_list
+from rating.catalogue import checks_charge
 from tests.rating.documents import FEB, JAN, MAR, TIERS, charge, only, priced, problems
 from tests.rating.helpers import price
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rating import checks
+from rating.catalogue import checks
 from rating.charge import Conversion, Factor, Free, Range
 from tests.rating.documents import FEB, JAN, TIERS, charge, listed, only, priced, problems
 from tests.rating.helpers import list_of, price

@@ -9,7 +9,7 @@ import jsonschema_rs
 import pytest
 import yaml
 
-from rating.json_schema import DIALECT, json_schema
+from rating.catalogue.json_schema import DIALECT, json_schema
 from tests.rating.documents import TIERS, charge, document, priced
 from tests.rating.helpers import EXAMPLES
 
@@ -43,7 +43,7 @@ def documents() -> list[Any]:
 def test_the_published_schema_is_current() -> None:
     text = json.dumps(json_schema(), ensure_ascii=False, indent=1) + "\n"
     assert PUBLISHED.read_text(encoding="utf-8") == text, (
-        "run python -m rating.json_schema > docs/price-list.schema.json"
+        "run python -m rating.catalogue.json_schema > docs/price-list.schema.json"
     )
 
 

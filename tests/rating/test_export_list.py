@@ -8,8 +8,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rating.chain import combined
-from rating.export_list import document_of, exported, exported_json
+from rating.catalogue.chain import combined
+from rating.catalogue.export_list import document_of, exported, exported_json
 from rating.lists import PriceList
 from rating.price_list import parse
 from schemas.errors import Invariant

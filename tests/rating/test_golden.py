@@ -8,8 +8,8 @@ import yaml
 
 from rating.engine import rate
 from rating.explain import LineNames, explain, line_at
-from rating.usage_rows import span_of, usage_rows
-from rating.usage_spread import usage_table
+from rating.files.usage_rows import span_of, usage_rows
+from rating.files.usage_spread import usage_table
 from rating.verify import verify
 from rating.windows import segments_of
 from schemas.money import micros_of

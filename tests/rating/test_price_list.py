@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rating import text
+from rating.catalogue import text
+from rating.catalogue.matching import PriceIndex
 from rating.charge import Tier
-from rating.matching import PriceIndex
 from rating.price_list import parse
 from schemas.errors import Misconfigured
 from schemas.period import FOREVER, iso

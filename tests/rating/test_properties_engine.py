@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rating import charges
-from rating.corrections import corrections
 from rating.exact import total
+from rating.files.corrections import corrections
 from stratometer.rate_files import FileRating, rate_text
 from tests.rating.golden_runner import HEAD, REGISTRY
 from tests.rating.random_lists import AGGREGATES, Case, cases

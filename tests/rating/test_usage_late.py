@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rating.usage_late import on_arrival
-from rating.usage_rows import UsageRow
+from rating.files.usage_late import on_arrival
+from rating.files.usage_rows import UsageRow
 from rating.windows import segments
 from schemas.meters import builtin
 from schemas.period import Period

@@ -4,8 +4,8 @@ from fractions import Fraction
 
 import pytest
 
-from rating import usage_rows as module
-from rating.usage_rows import span_of, usage_rows
+from rating.files import usage_rows as module
+from rating.files.usage_rows import span_of, usage_rows
 from schemas.errors import Misconfigured
 from schemas.meters import builtin
 from schemas.period import Period, parse_instant

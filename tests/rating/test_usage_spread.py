@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rating import usage_spread as module
+from rating.files import usage_spread as module
+from rating.files.usage_cells import cell_table
+from rating.files.usage_rows import UsageRow
+from rating.files.usage_spread import usage_table
 from rating.tables import CELL_SCHEMA, USAGE_SCHEMA
-from rating.usage_cells import cell_table
-from rating.usage_rows import UsageRow
-from rating.usage_spread import usage_table
 from rating.windows import Segments, segments
 from schemas.errors import Invariant, Misconfigured
 from schemas.meters import builtin

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rating.matching import uncovered
+from rating.catalogue.matching import uncovered
 from rating.tariff import Tariffs
 from rating.terms import Terms
 from rating.windows import Segments, segments, segments_of

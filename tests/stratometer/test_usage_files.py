@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rating.usage_rows import UsageRow, usage_rows
+from rating.files.usage_rows import UsageRow, usage_rows
 from schemas.errors import Misconfigured
 from schemas.meters import builtin
 from stratometer import usage_files as module

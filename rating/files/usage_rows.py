@@ -1,7 +1,7 @@
 """Usage as people write it, row by row: checked and read exactly, every problem listed with its row.
 
 A row says how much of a meter one resource used between two instants; an event happens at one instant. A negative
-quantity corrects usage that another row said. `rating.usage_spread` and `rating.usage_cells` make tables of rows.
+quantity corrects usage that another row said. `usage_spread` and `usage_cells` make tables of rows.
 """
 
 import json

@@ -8,11 +8,11 @@ the units it prices in, stands beside it.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from rating.document import PriceListDocument
-from rating.document_campaign import CampaignDocument, SpendCommitmentDocument
-from rating.document_charge import ProductDocument
-from rating.document_defaults import SpelledCharge, settings_of
-from rating.document_fields import RangeDocument
+from rating.catalogue.document import PriceListDocument
+from rating.catalogue.document_campaign import CampaignDocument, SpendCommitmentDocument
+from rating.catalogue.document_charge import ProductDocument
+from rating.catalogue.document_defaults import SpelledCharge, settings_of
+from rating.catalogue.document_fields import RangeDocument
 from rating.price import Price
 
 Condition = tuple[str, ...] | RangeDocument

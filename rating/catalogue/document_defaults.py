@@ -6,11 +6,11 @@ canonical form see one way to say each thing. Spelling out what is spelled out c
 
 from dataclasses import dataclass
 
+from rating.catalogue.document import PriceListDocument
+from rating.catalogue.document_charge import ChargeDocument, PercentileDocument, ProductDocument, SettingsDocument
+from rating.catalogue.document_fields import present
+from rating.catalogue.document_price import ChargePriceDocument
 from rating.charge import STAGES
-from rating.document import PriceListDocument
-from rating.document_charge import ChargeDocument, PercentileDocument, ProductDocument, SettingsDocument
-from rating.document_fields import present
-from rating.document_price import ChargePriceDocument
 from rating.units import EACH, NUMBER_AGGREGATES
 from schemas.meters import Registry
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from rating.catalogue.compile_terms import named
 from rating.charge import AccountTerms, Campaign, Charge, SpendCommitment
-from rating.compile_terms import named
 from rating.lists import PriceList
 from schemas.errors import Misconfigured
 

@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from rating.exact import INT64_MAX, grouped_totals
+from rating.files.usage_rows import UsageRow
 from rating.tables import USAGE_SCHEMA
-from rating.usage_rows import UsageRow
 from rating.windows import Segments
 from schemas.errors import Invariant, Misconfigured
 from schemas.identity import mix_columns

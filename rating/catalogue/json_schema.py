@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from rating.document import PriceListDocument
+from rating.catalogue.document import PriceListDocument
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 

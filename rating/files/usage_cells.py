@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
+from rating.files.usage_rows import UsageRow
+from rating.files.usage_spread import I64, Parts, RowColumns, cut, part_digests, quantities, repeated, row_columns
 from rating.tables import CELL_SCHEMA
-from rating.usage_rows import UsageRow
-from rating.usage_spread import I64, Parts, RowColumns, cut, part_digests, quantities, repeated, row_columns
 from rating.windows import Segments
 
 

@@ -4,18 +4,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Final
 
-from rating.checks import doubled
-from rating.checks_charge import order_problems, range_problems
-from rating.compile import Located
-from rating.document import PriceListDocument
-from rating.document_campaign import (
+from rating.catalogue.checks import doubled
+from rating.catalogue.checks_charge import order_problems, range_problems
+from rating.catalogue.compile import Located
+from rating.catalogue.document import PriceListDocument
+from rating.catalogue.document_campaign import (
     BoundDocument,
     CampaignDocument,
     ExchangeRateDocument,
     SpendCommitmentDocument,
 )
-from rating.document_fields import RangeDocument, present
-from rating.matching import uncovered
+from rating.catalogue.document_fields import RangeDocument, present
+from rating.catalogue.matching import uncovered
 from rating.units import units_of
 from schemas.errors import StratometerError
 from schemas.meters import Registry

@@ -10,8 +10,8 @@ from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from rating.catalogue.export_list import document_of
 from rating.charge import ALWAYS
-from rating.export_list import document_of
 from rating.lists import PriceList
 from rating.price import Price
 from schemas.period import FOREVER, Period

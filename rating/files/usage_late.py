@@ -7,8 +7,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rating.usage_rows import UsageRow
-from rating.usage_spread import share
+from rating.files.usage_rows import UsageRow
+from rating.files.usage_spread import share
 from rating.windows import Segments
 from schemas.period import Period
 

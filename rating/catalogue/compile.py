@@ -5,7 +5,13 @@ from fractions import Fraction
 from itertools import product
 from typing import Final
 
-from rating import checks_charge
+from rating.catalogue import checks_charge
+from rating.catalogue.document import PriceListDocument
+from rating.catalogue.document_charge import ChargeDocument, RoundingDocument, SettingsDocument
+from rating.catalogue.document_defaults import SpelledCharge, settings_of
+from rating.catalogue.document_fields import RangeDocument
+from rating.catalogue.document_price import ChargePriceDocument, PriceDocument, TierDocument
+from rating.catalogue.matching import When
 from rating.charge import (
     RESOURCE,
     Charge,
@@ -22,12 +28,6 @@ from rating.charge import (
     Settings,
     Tier,
 )
-from rating.document import PriceListDocument
-from rating.document_charge import ChargeDocument, RoundingDocument, SettingsDocument
-from rating.document_defaults import SpelledCharge, settings_of
-from rating.document_fields import RangeDocument
-from rating.document_price import ChargePriceDocument, PriceDocument, TierDocument
-from rating.matching import When
 from rating.price import Price
 from rating.units import MeterUnits, Unit
 from schemas.meters import Registry

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from typing import Final
 
+from rating.catalogue.compile import Located
+from rating.catalogue.matching import PriceIndex, When, uncovered
 from rating.charge import Range
-from rating.compile import Located
 from rating.decimals import shown
-from rating.matching import PriceIndex, When, uncovered
 from rating.price import Price
 from rating.tariff import within
 from schemas.meters import Registry

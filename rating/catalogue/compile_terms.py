@@ -3,6 +3,15 @@
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
+from rating.catalogue.compile import ranges_of
+from rating.catalogue.document import PriceListDocument
+from rating.catalogue.document_campaign import (
+    BoundDocument,
+    CampaignDocument,
+    ExchangeRateDocument,
+    SpendCommitmentDocument,
+)
+from rating.catalogue.document_fields import present
 from rating.charge import (
     AccountTerms,
     Bound,
@@ -11,10 +20,6 @@ from rating.charge import (
     ExchangeRate,
     SpendCommitment,
 )
-from rating.compile import ranges_of
-from rating.document import PriceListDocument
-from rating.document_campaign import BoundDocument, CampaignDocument, ExchangeRateDocument, SpendCommitmentDocument
-from rating.document_fields import present
 from schemas.period import FOREVER, Period
 
 

@@ -6,12 +6,12 @@ from fractions import Fraction
 from math import prod
 from typing import Final
 
+from rating.catalogue.document_charge import CELL_SECONDS_MAX, PRICES_MAX, ChargeDocument
+from rating.catalogue.document_defaults import SpelledCharge
+from rating.catalogue.document_fields import VALUES_MAX, RangeDocument
+from rating.catalogue.document_price import ChargePriceDocument, PriceDocument, TierDocument
 from rating.charge import STAGES
 from rating.decimals import shown
-from rating.document_charge import CELL_SECONDS_MAX, PRICES_MAX, ChargeDocument
-from rating.document_defaults import SpelledCharge
-from rating.document_fields import VALUES_MAX, RangeDocument
-from rating.document_price import ChargePriceDocument, PriceDocument, TierDocument
 from rating.units import EACH, MeterUnits, Unit
 from schemas.meters import Registry
 from schemas.period import iso

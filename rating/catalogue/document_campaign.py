@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, WrapValidator
 
-from rating.document_fields import (
+from rating.catalogue.document_fields import (
     Amount,
     Code,
     Currency,

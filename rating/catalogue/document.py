@@ -6,9 +6,9 @@ from typing import Annotated, Any, ClassVar, Final, get_args
 from pydantic import BaseModel, Field, ValidationError, WrapValidator
 from pydantic_core import ErrorDetails
 
-from rating.document_campaign import AccountTermsDocument, CampaignDocument, ExchangeRateDocument
-from rating.document_charge import PRICES_MAX, ProductDocument, RoundingDocument, SettingsDocument
-from rating.document_fields import (
+from rating.catalogue.document_campaign import AccountTermsDocument, CampaignDocument, ExchangeRateDocument
+from rating.catalogue.document_charge import PRICES_MAX, ProductDocument, RoundingDocument, SettingsDocument
+from rating.catalogue.document_fields import (
     RANGE_TAG,
     TOLERANT,
     VALUES_TAG,
@@ -20,7 +20,7 @@ from rating.document_fields import (
     UnitSize,
     hole,
 )
-from rating.document_price import PriceDocument
+from rating.catalogue.document_price import PriceDocument
 from schemas.calendar import Size
 from schemas.meters import Meter
 

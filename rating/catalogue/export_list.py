@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import yaml
 
-from rating.canonical import without_empty
+from rating.catalogue.canonical import without_empty
 from rating.lists import PriceList
 from schemas.errors import Invariant
 from schemas.period import iso

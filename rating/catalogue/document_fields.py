@@ -25,7 +25,7 @@ from pydantic import (
     model_validator,
 )
 
-from rating.text import Unquoted
+from rating.catalogue.text import Unquoted
 from schemas.period import FOREVER, iso, parse_instant
 
 TOLERANT: Final = "tolerant"

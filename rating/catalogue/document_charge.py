@@ -5,8 +5,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, WrapValidator
 
-from rating.charge import Aggregate, Model, Stage
-from rating.document_fields import (
+from rating.catalogue.document_fields import (
     Amount,
     Condition,
     Document,
@@ -20,7 +19,8 @@ from rating.document_fields import (
     YearHours,
     hole,
 )
-from rating.document_price import ChargePriceDocument, FreeDocument
+from rating.catalogue.document_price import ChargePriceDocument, FreeDocument
+from rating.charge import Aggregate, Model, Stage
 from rating.exact import MICRO_DIGITS, Mode
 from schemas.calendar import Size
 

@@ -1,8 +1,8 @@
 """Which prices can match: of the nearest list the most specific one wins.
 
 A price matches usage of its charge whose attributes hold every pair of its `when`. Among the matching prices that are
-valid at an instant, those of the nearest list count, and of these the one with the most pairs applies. `rating.checks`
-refuses lists in which two could tie.
+valid at an instant, those of the nearest list count, and of these the one with the most pairs applies. The checks
+beside this module refuse lists in which two could tie.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

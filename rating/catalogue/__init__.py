@@ -1,0 +1,1 @@
+"""The price list document: reading, checking, comparing, joining."""
