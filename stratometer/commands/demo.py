@@ -17,6 +17,7 @@ from collectors.runner import CollectLoop
 from collectors.schedule import Schedule
 from collectors.simulator import Plan
 from pipeline.simulation.view import simulation_json
+from schemas import calendar
 from schemas.clock import system_clock
 from schemas.errors import Invariant
 from schemas.ids import account_id
@@ -117,11 +118,10 @@ def _facts(parts: Parts, done: MonthDone, period: Period, seconds: float) -> dic
     counters = parts.warehouse.counters()
     accounts = {}
     for account in parts.directory.accounts().values():
-        # Windows are those of the account's zone, and fees are due of the months after it, too: what lies in this
-        # month by its middle is this month's.
-        near = parts.warehouse.ratings([account_id(account.id)], period)
-        ratings = [r for r in near if (r.window.start + r.window.end) // 2 in period]
-        settlements = [s for s in parts.books.settlements(account.id) if (s.cycle_start + s.cycle_end) // 2 in period]
+        # The month of the account's zone; fees are due of the months after it, too.
+        month = calendar.window_of((period.start + period.end) // 2, "month", account.timezone)
+        ratings = [r for r in parts.warehouse.ratings([account_id(account.id)], month) if r.window.start in month]
+        settlements = [s for s in parts.books.settlements(account.id) if s.cycle_start in month]
         if not ratings:
             continue
         currency = ratings[0].currency

@@ -74,6 +74,8 @@ def test_more_usage_never_costs_less(case: Case, more: int) -> None:
         charge |= {"prices": charge["prices"][-1:], "power": "always"}
         for key in ("from", "to", "when"):
             charge["prices"][0].pop(key, None)
+        charge.get("settings", {}).pop("negative", None)
+    document["rounding"] = {"per": "charge"}  # lines that are rounded one by one may lose a step each
     case = Case(document, case.rows, case.zone)
     first, *others = case.rows
     larger = {**first, "quantity": str(int(first["quantity"]) * (1 + more))}
