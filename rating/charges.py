@@ -14,14 +14,15 @@ from rating.digests import line_digests, segment_digests
 from rating.evaluate import Component, Portion, at_group, finished, kept, priced, signed
 from rating.exact import MICRO_DIGITS
 from rating.fees import account_due, resource_due
-from rating.groups import I64, Exact, Sorted, each_keys, exact_sums, running_totals, sorted_rows
+from rating.groups import I64, Exact, Sorted, each_keys, exact_sums, first_windows, running_totals, sorted_rows
 from rating.levels import levels_of
 from rating.lines import Lines, checked_amounts
 from rating.measure import Quantity, measured
 from rating.parts import Side, in_parts, of_parts
 from rating.percentage import percent_of, percentages
+from rating.placing import gathered, pieces_of, placed
 from rating.pools import pooled
-from rating.rows import Rows, distinct_rows, encoded
+from rating.rows import Rows, distinct_rows, numbered
 from rating.scale import Context, Scale, Scales, fits, reductions, scale_of
 from rating.spans import Due, due, seconds_of_spans, share_due, span_seconds, window_seconds
 from rating.tariff import Tariff
@@ -30,7 +31,15 @@ from schemas.ids import key32, key64
 from schemas.period import Period
 
 
-def charge_lines(charge: Charge, rows: Rows, tariff: I64, desk: Desk, *, fee: bool = False) -> Lines | None:
+def charge_lines(charge: Charge, rows: Rows, tariff: I64, desk: Desk, *, fee: bool = False) -> list[Lines]:
+    """Return the lines of one charge, some evaluation windows at a time; see `_charge_lines`."""
+    window = np.array(desk.segments.window_of, np.int64)[rows.segment]
+    pieces = pieces_of(first_windows(desk.segments)[window])
+    found = [_charge_lines(charge, rows.take(p), tariff[p], desk, fee=fee) for p in pieces]
+    return [lines for lines in found if lines is not None]
+
+
+def _charge_lines(charge: Charge, rows: Rows, tariff: I64, desk: Desk, *, fee: bool = False) -> Lines | None:
     """Return the lines of one charge.
 
     Args:
@@ -45,7 +54,7 @@ def charge_lines(charge: Charge, rows: Rows, tariff: I64, desk: Desk, *, fee: bo
     """
     if not len(rows):
         return None
-    number, used = encoded(tariff)
+    number, used = numbered(tariff)
     tariffs = [desk.tariffs[one] for one in used.tolist()]
     recurring = fee or charge.model == "recurring"
     timed = charge.aggregate in LEVELS and tariffs[0].price.unit.level is not None
@@ -71,7 +80,7 @@ def off_lines(charge: Charge, rows: Rows, tariff: I64, desk: Desk) -> Lines | No
     """Return lines of amount 0 for usage that the power-state policy leaves out."""
     if not len(rows):
         return None
-    number, used = encoded(tariff)
+    number, used = numbered(tariff)
     tariffs = [desk.tariffs[one] for one in used.tolist()]
     each = each_keys(charge, rows, desk.sets)
     found = sorted_rows(rows, number, each, tariffs, desk.segments, running=False)
@@ -274,29 +283,28 @@ class _Run:
     def _lines(self, components: list[Component]) -> Lines:
         """Return the lines of all components, those of one group next to each other."""
         parts, segments = self._parts, self._desk.segments
-        present = np.column_stack([c.present for c in components]).astype(np.bool_)
-        idle = parts.samples == 0  # nobody asked for a line that says nothing
-        if idle.any():
-            present &= ~idle[:, None] | np.column_stack([c.amount != 0 for c in components]).astype(np.bool_)
-        group, which = np.nonzero(present)
+        group, which, places = placed(components, parts.samples == 0)
         step = 10 ** (MICRO_DIGITS - self._charge.rounding.digits)
-        amount = checked_amounts(np.column_stack([c.amount for c in components])[present] * step)
-        quantity = checked_amounts(np.column_stack([c.quantity for c in components])[present])
+        amount = checked_amounts(gathered([c.amount for c in components], places, len(group)) * step)
+        quantity = checked_amounts(gathered([c.quantity for c in components], places, len(group)))
         keys, digests = self._names(components)
-        bounds = np.array([(w.start, w.end) for w in segments.windows], np.int64)[parts.window[group]]
+        window = parts.window[group]
+        begin = np.array([w.start for w in segments.windows], np.int64)[window]
+        end = np.array([w.end for w in segments.windows], np.int64)[window]
         scale = self._of[group]
         meter = np.full(len(group), self._meter(), np.uint32)
         price = digests[scale, which]
         context = parts.context[group]
-        segment = segment_digests(bounds[:, 0], bounds[:, 1], parts.start[group], parts.end[group])
+        first, last = parts.start[group], parts.end[group]
+        segment = segment_digests(begin, end, first, last)
         resource, attributes = parts.resource[group], parts.attributes[group]
         covered = parts.covered[group]
         columns: dict[str, Exact] = {
-            "window": parts.window[group],
-            "window_start": bounds[:, 0],
-            "window_end": bounds[:, 1],
-            "segment_start": parts.start[group],
-            "segment_end": parts.end[group],
+            "window": window,
+            "window_start": begin,
+            "window_end": end,
+            "segment_start": first,
+            "segment_end": last,
             "resource_id": resource,
             "meter_id": meter,
             "attributes_id": attributes,

@@ -198,11 +198,11 @@ class _Work:
 
     def _fees(self, charge: Charge) -> list[Lines | None]:
         """Return the fees of a committed charge: each of its price series has one, whatever usage there is."""
-        found = []
+        found: list[Lines | None] = []
         for when in dict.fromkeys(p.when for p in self._list.prices if p.charge == charge):
             due, tariff = without_usage(self._choices, charge, self._desk.segments, dict(when))
             chosen = self._fee_every(tariff, when)
-            found.append(charge_lines(charge, due.take(chosen), tariff[chosen], self._desk, fee=True))
+            found += charge_lines(charge, due.take(chosen), tariff[chosen], self._desk, fee=True)
         return found
 
     def _has_fee(self, charge: Charge) -> bool:
@@ -221,17 +221,25 @@ class _Work:
 
     def _charge(self, charge: Charge, rows: Rows) -> list[Lines | None]:
         items = self._choices.tariffs.items
-        tariff = np.full(len(rows), NONE, np.int64)
+        used, tariff = rows.take(np.zeros(0, np.int64)), np.zeros(0, np.int64)
         if charge.id in self._families(rows):
             table = self._table(rows, charge.id)
             mine = np.array([t.price.charge == charge for t in items] + [False])
             linear = np.array([t.linear for t in items] + [False])
+            table = np.where(mine[table], table, NONE)
             if bool((mine & ~linear)[table].any()):
-                tariff = self._choices.of_rows(np.where(mine[table], table, NONE), rows)
+                concerned = (table != NONE).any(axis=1)
                 mixed = self._mixed(rows, charge.id)
-                tariff = np.where(linear[tariff] & (True if mixed is None else ~mixed), NONE, tariff)
-        chosen = tariff != NONE
-        used, tariff = (rows, tariff) if chosen.all() else (rows.take(chosen), tariff[chosen])
+                used = rows
+                if not concerned.all():
+                    own = np.flatnonzero(concerned[rows.pair])
+                    used, mixed = rows.take(own), None if mixed is None else mixed[own]
+                tariff = self._choices.of_rows(table, used)
+                chosen = tariff != NONE
+                if linear.any():
+                    chosen &= ~(linear[tariff] & (True if mixed is None else ~mixed))
+                if not chosen.all():
+                    used, tariff = used.take(chosen), tariff[chosen]
         off: Lines | None = None
         if charge.power != "always":
             on = self._on(charge, used)
@@ -247,7 +255,7 @@ class _Work:
             table = self._choices.table(charge.id, used.pairs)
             table = np.where(np.array([t.price.charge == charge for t in items] + [False])[table], table, NONE)
             used, tariff = completed(charge, used, tariff, each, table, self._choices, self._desk.segments)
-        return [off, charge_lines(charge, used, tariff, self._desk)]
+        return [off, *charge_lines(charge, used, tariff, self._desk)]
 
     def _whole(self, charge: Charge) -> bool:
         """Tell whether what a part costs depends on parts of its window without usage: on their time, or their end."""

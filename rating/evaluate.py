@@ -71,14 +71,17 @@ def priced(
     zero = np.zeros(len(steps), steps.dtype)
     found = tiered(steps, per, scales, charge.settings, levels, volume=tariffs[0].price.volume)
     names = [tier_names(t.price) for t in tariffs]
-    parts = [((FREE,) * len(tariffs), free, zero, free > 0)]
+    parts = []
+    if pooled is not None or any(s.free for s in scales.items):
+        parts.append(((FREE,) * len(tariffs), free, zero, free > 0))
     for number, (size, amount, reached) in enumerate(zip(found.portions, found.amounts, found.reached, strict=True)):
         own = tuple(n[number] if number < len(n) else "" for n in names)
         present = (size > 0) | (reached & (amount != 0))
         if number == 0:  # usage of nothing has a line, too
             present = present | ((steps == 0) & (free == 0))
         parts.append((own, size, amount, present))
-    parts.append(((BEYOND,) * len(tariffs), found.beyond, zero, found.beyond > 0))
+    if charge.settings.beyond != "last_price":
+        parts.append(((BEYOND,) * len(tariffs), found.beyond, zero, found.beyond > 0))
     quantities = _shown([p[1] for p in parts], per, scales)
     return [Component(p[0], q, p[2], p[3]) for p, q in zip(parts, quantities, strict=True)]
 
@@ -144,7 +147,7 @@ def _shown(sizes: list[Exact], per: Exact | int, scales: Scales) -> list[Exact]:
     found, total, said = [], np.zeros(len(sizes[0]), sizes[0].dtype), np.zeros(len(sizes[0]), sizes[0].dtype)
     for size in sizes:
         total = total + size
-        now = divided(total * numerator, denominator + np.zeros(len(size), size.dtype), "half_even")
+        now = divided(total * numerator, denominator, "half_even")
         found.append(now - said)
         said = now
     return found
@@ -260,7 +263,7 @@ def _bound(stage: str, total: Exact, per: Exact | int, portion: Portion, scales:
 def rounded_each(amounts: list[Exact], shares: Exact | int, charge: Charge) -> list[Exact]:
     """Round each amount; or, per charge, the running total, of which each amount is what it adds."""
     mode = charge.rounding.mode
-    divisor = shares + np.zeros(len(amounts[0]), amounts[0].dtype)
+    divisor = shares
     if charge.rounding.per == "line":
         return [divided(a, divisor, mode) for a in amounts]
     found, total = [], np.zeros(len(amounts[0]), amounts[0].dtype)

@@ -115,21 +115,22 @@ def _narrow(quantity: I64, numerator: I64, denominator: I64, step: int, mode: Mo
     return quotient * step if step != 1 else quotient
 
 
-def divided(numerator: npt.NDArray[Any], denominator: npt.NDArray[Any], mode: Mode) -> npt.NDArray[Any]:
+def divided(numerator: npt.NDArray[Any], denominator: npt.NDArray[Any] | int, mode: Mode) -> npt.NDArray[Any]:
     """Return each fraction rounded to a whole number.
 
     Args:
         numerator: int64 whose absolute values stay below 2^63, or Python integers (dtype object) of any size.
-        denominator: one or more each; of the same kind.
+        denominator: one or more each; of the same kind, or one number for all.
         mode: how.
     """
     negative = numerator < 0
-    size = np.abs(numerator)
+    some = bool(negative.any())
+    size = np.abs(numerator) if some else numerator
     quotient = size // denominator
     if mode != "down":
         below = size - quotient * denominator
         quotient = quotient + _rounds_up(quotient, below, denominator - below, mode, negative)
-    return np.where(negative, -quotient, quotient) if negative.any() else quotient
+    return np.where(negative, -quotient, quotient) if some else quotient
 
 
 def _rounds_up(

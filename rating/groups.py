@@ -149,8 +149,8 @@ def _parts(
     bounds = np.array([(w.start, w.end) for w in segments.windows], np.int64).reshape(-1, 2)
     valid = np.array([(t.valid.start, t.valid.end) for t in tariffs], np.int64).reshape(-1, 2)
     number, place = tariff[starts], window[starts]
-    first = np.searchsorted(chain, chain, side="left")
-    digest = np.bitwise_xor.reduceat(rows.digest.astype(np.uint64, copy=False), starts) if len(starts) else _none()
+    first = _first_of(chain)
+    digest = _reduced(np.bitwise_xor, rows.digest.astype(np.uint64, copy=False), starts)
     return Parts(
         tariff=number,
         window=place,
@@ -161,15 +161,23 @@ def _parts(
         first=first,
         resource=_single(rows.resource, starts),
         attributes=_single(rows.attributes, starts),
-        covered=np.add.reduceat(rows.covered, starts) if len(starts) else np.zeros(0, np.int64),
-        samples=np.add.reduceat(rows.samples.astype(np.int64), starts) if len(starts) else np.zeros(0, np.int64),
+        covered=_reduced(np.add, rows.covered, starts),
+        samples=_reduced(np.add, rows.samples.astype(np.int64), starts),
         digest=digest,
         context=_running_xor(digest, first),
     )
 
 
-def _none() -> U64:
-    return np.zeros(0, np.uint64)
+def _first_of(chain: I64) -> npt.NDArray[np.intp]:
+    """Return the position of the first part of each part's chain; chains are numbered from 0 without gaps."""
+    if not len(chain) or int(chain[-1]) == len(chain) - 1:
+        return np.arange(len(chain))
+    return np.searchsorted(chain, chain, side="left")
+
+
+def _reduced(function: np.ufunc, values: Exact, starts: npt.NDArray[np.intp]) -> Exact:
+    """Return one value for each run; where every run is one row, the values themselves."""
+    return values if len(starts) == len(values) else function.reduceat(values, starts)
 
 
 def first_windows(segments: Segments) -> I64:
@@ -189,9 +197,9 @@ def changed(*keys: Exact) -> npt.NDArray[np.bool_]:
 
 def _single(column: Exact, starts: npt.NDArray[np.intp]) -> U64:
     """Return the value of each part, 0 where it has several."""
-    if not len(starts):
-        return _none()
     column = column.astype(np.uint64, copy=False)
+    if len(starts) == len(column):
+        return column
     least, most = np.minimum.reduceat(column, starts), np.maximum.reduceat(column, starts)
     return np.where(least == most, least, np.uint64(WITHOUT))
 
@@ -208,6 +216,8 @@ def exact_sums(values: Exact, starts: npt.NDArray[np.intp]) -> Exact:
     """Return the sum of each run of values; Python integers where 64 bits could be too few."""
     if not len(starts):
         return np.zeros(0, np.int64)
+    if len(starts) == len(values):
+        return values
     if values.dtype != object and int(np.abs(values).max()) * len(values) > INT64_MAX:
         values = values.astype(object)
     return np.add.reduceat(values, starts)

@@ -52,9 +52,13 @@ class Rows:
         """Return the number of rows."""
         return len(self.segment)
 
-    def take(self, which: Column) -> "Rows":
-        """Return some rows: a mask, or positions."""
-        arrays = {name: getattr(self, name)[which] for name in _COLUMNS}
+    def take(self, which: Column | slice) -> "Rows":
+        """Return some rows: a mask, positions, or a slice (of which nothing is copied)."""
+        if isinstance(which, slice):
+            return replace(self, **{name: getattr(self, name)[which] for name in _COLUMNS})
+        if which.dtype == np.bool_:  # positions once, not once a column
+            which = np.flatnonzero(which)
+        arrays = {name: getattr(self, name).take(which) for name in _COLUMNS}
         return replace(self, **arrays)
 
 
@@ -125,9 +129,19 @@ def encoded(column: Column) -> tuple[I64, Column]:
     return found.indices.to_numpy().astype(np.int64), found.dictionary.to_numpy()
 
 
+def numbered(small: I64) -> tuple[I64, I64]:
+    """Return the code of each row and the distinct values by code, ascending, for small numbers of zero or more."""
+    found = np.flatnonzero(np.bincount(small))
+    if len(found) == 1:
+        return np.zeros(len(small), np.int64), found
+    code = np.zeros(int(found[-1]) + 1, np.int64)
+    code[found] = np.arange(len(found))
+    return code[small], found
+
+
 def distinct_rows(*columns: Column) -> tuple[I64, I64]:
     """Return the number of each row's combination of values, and a row that has each combination."""
-    code, found = encoded(columns[0])
+    code, found = numbered(columns[0]) if len(columns[0]) else encoded(columns[0])
     count = len(found)
     for column in columns[1:]:
         other, values = encoded(column)
@@ -139,12 +153,15 @@ def distinct_rows(*columns: Column) -> tuple[I64, I64]:
 
 
 def _segment_of(start: Column, segments: Segments) -> I64:
-    code, distinct = encoded(start)
-    position = {edge: i for i, edge in enumerate(segments.edges[:-1])}
-    strange = [value for value in distinct.tolist() if value not in position]
-    if strange:
-        raise Invariant(f"usage of {len(strange)} unknown segments, the first starts at {strange[0]}")
-    return np.array([position[value] for value in distinct.tolist()], dtype=np.int64)[code]
+    runs = np.flatnonzero(np.append(True, start[1:] != start[:-1])) if len(start) else np.zeros(0, np.int64)
+    edges = np.array(segments.edges, np.int64)
+    place = np.searchsorted(edges, start[runs])
+    strange = np.flatnonzero(edges[np.minimum(place, len(edges) - 1)] != start[runs])
+    strange = np.union1d(strange, np.flatnonzero(place >= len(edges) - 1))
+    if len(strange):
+        values = dict.fromkeys(start[runs[strange]].tolist())
+        raise Invariant(f"usage of {len(values)} unknown segments, the first starts at {next(iter(values))}")
+    return np.repeat(place, np.diff(np.append(runs, len(start))))
 
 
 def _pairs(meter: Column, attributes: Column) -> tuple[I64, list[tuple[int, int]]]:

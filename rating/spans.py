@@ -79,4 +79,5 @@ def share_due(span: Period, inside: Period, rule: str, zone: str) -> tuple[int, 
 
 def seconds_of_spans(segments: Segments) -> I64:
     """Return the seconds of each window's evaluation window."""
-    return np.array([s.seconds for s in segments.spans], np.int64)
+    starts, ends = [s.start for s in segments.spans], [s.end for s in segments.spans]
+    return np.array(ends, np.int64) - np.array(starts, np.int64)

@@ -33,16 +33,22 @@ _MIX_2: Final = np.uint64(0x94D049BB133111EB)
 def mix(value: U64) -> U64:
     """Return the splitmix64 finalizer of each element (Steele, Lea, Flood 2014, doi:10.1145/2660193.2660195)."""
     z = value + _GOLDEN
-    z = (z ^ (z >> np.uint64(30))) * _MIX_1
-    z = (z ^ (z >> np.uint64(27))) * _MIX_2
-    return z ^ (z >> np.uint64(31))
+    shifted = z >> np.uint64(30)
+    z ^= shifted
+    z *= _MIX_1
+    np.right_shift(z, np.uint64(27), out=shifted)
+    z ^= shifted
+    z *= _MIX_2
+    np.right_shift(z, np.uint64(31), out=shifted)
+    z ^= shifted
+    return z
 
 
 def mix_columns(*columns: npt.NDArray[np.generic]) -> U64:
     """Return one 64-bit hash a row over integer columns of equal length; order of the columns matters."""
     state = np.zeros(len(columns[0]), dtype=np.uint64)
     for column in columns:
-        state = mix(state ^ column.astype(np.uint64))
+        state = mix(state ^ column.astype(np.uint64, copy=False))
     return state
 
 
