@@ -318,8 +318,10 @@ def _no_columns() -> dict[str, npt.NDArray[np.int64]]:
 def _rated(price_list: PriceList, registry: Registry, segments: Segments, lines: Lines) -> Rated:
     columns = lines.columns
     amount, price = columns["amount_micros"], columns["price_id"].astype(np.uint64, copy=False)
-    code, keys = encoded(price)
-    sums = dict(zip(keys.tolist(), grouped_totals(amount, code, len(keys)), strict=True))
+    code, keys = lines.slots or encoded(price)
+    sums: dict[int, int] = {}
+    for key, micros in zip(keys.tolist(), grouped_totals(amount, code, len(keys)), strict=True):
+        sums[key] = sums.get(key, 0) + micros
     has_price = price != 0
     bare = np.unique(columns["meter_id"][~has_price]).tolist()
     names = {m: registry.by_id[m].key if m in registry.by_id else f"{m:08x}" for m in bare}

@@ -86,7 +86,8 @@ def linear_lines(rows: Rows, tariff: I64, desk: Desk, unpriced_digest: int) -> L
             "amount_micros": amount,
             "usage_digest": rows.digest,
             "digest": digest,
-        }
+        },
+        (slot, slots.keys),
     )
 
 

@@ -18,9 +18,15 @@ Column = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Lines:
-    """Lines in columns; shape (n,) each, named as in LINE_SCHEMA, and `window`: the position of the line's window."""
+    """Lines in columns.
+
+    Attributes:
+        columns: shape (n,) each, named as in LINE_SCHEMA, and `window`: the position of the line's window.
+        slots: a number for each line, and the `price_id` of each number, where they are known already.
+    """
 
     columns: dict[str, Column]
+    slots: tuple[Column, Column] | None = None
 
     def __len__(self) -> int:
         """Return the number of lines."""

@@ -15,6 +15,8 @@ from schemas.errors import Invariant
 
 I64 = npt.NDArray[np.int64]
 Column = npt.NDArray[Any]
+PAIRS_COUNTED_MAX: Final = 1 << 16
+"""Most combinations of meter and attribute set for which a count of each is kept."""
 NO_ATTRIBUTES: Final = 0
 """Key in usage that was not grouped by attributes."""
 
@@ -125,6 +127,8 @@ def _columns(usage: pa.Table, schema: pa.Schema) -> dict[str, Column]:
 
 def encoded(column: Column) -> tuple[I64, Column]:
     """Return the code of each row and the distinct values by code."""
+    if len(column) and bool((column == column[0]).all()):
+        return np.zeros(len(column), np.int64), column[:1]
     found = pc.dictionary_encode(pa.array(column))
     return found.indices.to_numpy().astype(np.int64), found.dictionary.to_numpy()
 
@@ -168,7 +172,9 @@ def _pairs(meter: Column, attributes: Column) -> tuple[I64, list[tuple[int, int]
     """Return the number of each row's (meter, attribute set) and the distinct pairs by number."""
     meter_code, meters = encoded(meter)
     set_code, sets = encoded(attributes)
-    code, distinct = encoded(meter_code * len(sets) + set_code)  # both counts are below 2^31: no overflow
+    # Both counts are below 2^31: no overflow. Few combinations are counted, many looked up.
+    number = numbered if 0 < len(meters) * len(sets) <= PAIRS_COUNTED_MAX else encoded
+    code, distinct = number(meter_code * len(sets) + set_code)
     meter_ids, set_ids = meters.tolist(), sets.tolist()
     return code, [(meter_ids[d // len(sets)], set_ids[d % len(sets)]) for d in distinct.tolist()]
 
