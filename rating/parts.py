@@ -37,6 +37,7 @@ class _Chain:
     minimum: Fraction = Fraction(0)
     cut: Fraction = Fraction(0)
     taken: dict[str, Fraction] = field(default_factory=dict)
+    bound: dict[str, Fraction] = field(default_factory=dict)
     exact: Fraction = Fraction(0)
 
 
@@ -76,7 +77,7 @@ def in_parts(
         steps = _increments(now, before, place, charge, alone=alone, last=bool(last[place]))
         stages = _Stages(tariff, charge, chain, bool(last[place]), _share(until, place), _share(own, place))
         changes = stages.run(sum((exact for exact, _ in steps), Fraction(0)), campaigns[int(of[place])])
-        rounded_steps = _rounded_line([r for _, r in steps], [c for _, c in changes], chain, charge)
+        rounded_steps = _rounded_line([r for _, r in steps], changes, chain, charge)
         for column, value in zip(amounts, rounded_steps, strict=False):
             column[place] = value
         for (name, _), value in zip(changes, rounded_steps[len(steps) :], strict=True):
@@ -183,15 +184,22 @@ class _Stages:
 
 
 def _rounded_line(
-    tiers: Sequence[tuple[Fraction, Fraction]], changes: Sequence[Fraction], chain: _Chain, charge: Charge
+    tiers: Sequence[tuple[Fraction, Fraction]], changes: Sequence[tuple[str, Fraction]], chain: _Chain, charge: Charge
 ) -> list[int]:
-    """Round each line once; or, per charge, the running total, of which each line is what it adds."""
+    """Round each line once; or, per charge, the running total, of which each line is what it adds.
+
+    What bounds cut off and give back is rounded as a running total, too, so that it adds up to that of the window.
+    """
     mode = charge.rounding.mode
     if charge.rounding.per == "line":
         found = [_whole(now, mode) - _whole(before, mode) for now, before in tiers]
-        return [*found, *(_whole(change, mode) for change in changes)]
+        for name, change in changes:
+            earlier = chain.bound.get(name, Fraction(0)) if name in (MAXIMUM, MINIMUM) else Fraction(0)
+            chain.bound[name] = earlier + change
+            found.append(_whole(earlier + change, mode) - _whole(earlier, mode))
+        return found
     found = []
-    for change in (*(now - before for now, before in tiers), *changes):
+    for change in (*(now - before for now, before in tiers), *(exact for _, exact in changes)):
         found.append(_whole(chain.exact + change, mode) - _whole(chain.exact, mode))
         chain.exact += change
     return found

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -194,7 +194,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _everything_at_once(cls, values: Any, handler: ModelWrapValidatorHandler["Settings"]) -> "Settings":
+    def _everything_at_once(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         """Look at the whole also where single settings are wrong, as if those had their defaults."""
         try:
             return handler(values)
