@@ -259,10 +259,3 @@ def _account(entry: LinePrice) -> Formula:
     }
     text = words.get(kind, ACCOUNT)
     return Formula(text, text, (), None, "")
-
-
-def describe(charge: Charge) -> str:
-    """Return a charge's model and what it looks at, in words."""
-    whose = "the account" if not charge.each else f"each {' and '.join(charge.each)}"
-    what = " and ".join(charge.meters) or "time"
-    return f"{charge.model.replace('_', ' ')} of {what}, {charge.aggregate} for {whose}, each {charge.window}"

@@ -24,7 +24,7 @@ from schemas.period import Period, iso
 from sinks.warehouse.protocol import Rating
 from stratometer.compose import Parts
 
-LINES_MAX: Final = 100_000
+LINES_MAX: Final = 25_000
 """Lines held in memory at once."""
 
 
