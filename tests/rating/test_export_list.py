@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rating.catalogue.chain import combined
@@ -102,6 +102,7 @@ def test_a_chain_is_no_document() -> None:
 TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=20).filter(str.strip)
 
 
+@settings(deadline=None)
 @given(TEXTS, st.dictionaries(TEXTS.map(str.strip), TEXTS, max_size=3), TEXTS)
 def test_any_text_survives(name: str, when: dict[str, Any], product: str) -> None:
     made = list_of(price("a", when=when, product=product), name=name)

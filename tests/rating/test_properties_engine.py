@@ -26,7 +26,7 @@ def _rated(case: Case, rows: Sequence[object] | None = None) -> FileRating:
 
 
 @given(ANY, st.randoms(use_true_random=False))
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
 def test_order_of_rows_and_prices_changes_no_byte(case: Case, random: Random) -> None:
     before = _rated(case)
     rows = list(case.rows)
@@ -42,7 +42,7 @@ def test_order_of_rows_and_prices_changes_no_byte(case: Case, random: Random) ->
 
 
 @given(ANY)
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
 def test_64_bits_give_what_unbounded_integers_give(case: Case) -> None:
     narrow = _rated(case)
     with pytest.MonkeyPatch.context() as patch:
@@ -52,7 +52,7 @@ def test_64_bits_give_what_unbounded_integers_give(case: Case) -> None:
 
 
 @given(ANY, st.data())
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
 def test_corrections_turn_an_old_rating_into_a_new_one(case: Case, data: st.DataObject) -> None:
     some = data.draw(st.lists(st.sampled_from(case.rows), min_size=1, unique_by=str))
     old, new = _rated(case, some), _rated(case)
@@ -64,7 +64,7 @@ def test_corrections_turn_an_old_rating_into_a_new_one(case: Case, data: st.Data
 
 
 @given(cases(("graduated", "package", "percentage")), st.integers(1, 1000))
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
 def test_more_usage_never_costs_less(case: Case, more: int) -> None:
     document = json.loads(json.dumps(case.document))
     document.pop("campaigns", None)
